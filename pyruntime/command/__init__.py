@@ -1,0 +1,1 @@
+"""Floor 4: what engines and people type."""

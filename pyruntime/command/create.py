@@ -1,0 +1,51 @@
+"""`create ID`: make a container that waits for `start`."""
+
+from __future__ import annotations
+
+from pyruntime import errors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyruntime.command.grammar import Line
+    from pyruntime.container.caller import Caller
+
+
+def perform(line: Line, root: str, caller: Caller) -> int:
+    """Create the container.
+
+    Raises:
+        Unsupported: the cgroup driver that the line asks for is not built yet.
+    """
+    refuse_drivers(line)
+    from pyruntime.container import create
+
+    create.create(
+        root,
+        line.words[0],
+        caller=caller,
+        bundle=text(line, "bundle") or ".",
+        pid_file=text(line, "pid_file"),
+        no_pivot="no_pivot" in line.options,
+        no_new_keyring="no_new_keyring" in line.options,
+        preserve_fds=int(line.options.get("preserve_fds", 0)),
+        console_socket=text(line, "console_socket"),
+        pidfd_socket=text(line, "pidfd_socket"),
+    )
+    return 0
+
+
+def text(line: Line, name: str) -> str | None:
+    """Return the text of an option, None if it was not given or is empty."""
+    return str(line.options.get(name, "")) or None
+
+
+def refuse_drivers(line: Line) -> None:
+    """Refuse the cgroup drivers that are not built yet.
+
+    Only where a container is made: engines pass the option with every command.
+    """
+    if "systemd_cgroup" in line.settings:
+        raise errors.Unsupported("--systemd-cgroup is not supported yet")
+    driver = line.settings.get("cgroup_manager", "cgroupfs")
+    if driver in ("systemd", "disabled"):
+        raise errors.Unsupported(f"--cgroup-manager {driver} is not supported yet")

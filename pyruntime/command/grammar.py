@@ -1,0 +1,147 @@
+"""The command line as data: every command, every option, what kind of value it takes.
+
+Two readers work from these tables: `fast` (exact, for the lines that engines send) and `full`
+(click, for everything else). Names, kinds and meanings are runc's (runc(8)); `--cgroup-manager`,
+`--log-level`, `--criu` and spec's `--file` are crun's or of older runcs, since callers pass them.
+
+An option is (names, kind, word for its value in the help, sentence); the first name is its key,
+names carry no dashes: Go takes one dash and two alike. Kinds: "flag", "text", "path" (made
+absolute against the caller's directory), "number".
+A command is (positionals, least, most, stops, sentence, options): `stops` means that no option is
+read after the first positional (runc's StopOnNthArg).
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Value = str | int | bool
+    Values = dict[str, Value]
+    Option = tuple[tuple[str, ...], str, str, str]
+    Command = tuple[str, int, int, bool, str, tuple[Option, ...]]
+
+NAME = "pyruntime"
+COMPLETION = "_PYRUNTIME_COMPLETE"
+
+GLOBAL: tuple[Option, ...] = (
+    (("debug",), "flag", "", "log debug messages; show the traceback of an internal error"),
+    (("log",), "path", "FILE", "write the log to FILE instead of standard error"),
+    (("log-format",), "text", "FORMAT", "format of the log: text (default) or json"),
+    (("log-level",), "text", "LEVEL", "least level to log: debug, info (default), warning, error"),
+    (("root",), "path", "DIR", "directory of the containers' state (should be on a tmpfs)"),
+    (("systemd-cgroup",), "flag", "", "let systemd make the cgroups"),
+    (
+        ("cgroup-manager",),
+        "text",
+        "MANAGER",
+        "who makes the cgroups: cgroupfs (default), systemd, disabled",
+    ),
+    (("rootless",), "text", "BOOL", "ignore cgroup permission errors: true, false or auto"),
+    (("criu",), "text", "FILE", "accepted for older callers; criu is looked up in $PATH"),
+    (("version", "v"), "flag", "", "print the version"),
+)
+
+_BUNDLE: Option = (("bundle", "b"), "path", "DIR", "directory of the bundle (default: this one)")
+_CREATE: tuple[Option, ...] = (
+    _BUNDLE,
+    (("console-socket",), "path", "SOCKET", "AF_UNIX socket that receives the terminal"),
+    (("pidfd-socket",), "path", "SOCKET", "AF_UNIX socket that receives a pidfd of the init"),
+    (("pid-file",), "path", "FILE", "file to write the process id to"),
+    (("no-pivot",), "flag", "", "do not use pivot_root (for a root file system on a ramdisk)"),
+    (("no-new-keyring",), "flag", "", "keep the caller's session keyring"),
+    (("preserve-fds",), "number", "N", "pass N more descriptors on, from 3 upwards"),
+)
+
+COMMANDS: dict[str, Command] = {
+    "create": ("ID", 1, 1, False, "create a container", _CREATE),
+    "start": ("ID", 1, 1, False, "run the user's process in a created container", ()),
+    "state": ("ID", 1, 1, False, "print the state of a container", ()),
+    "kill": (
+        "ID [SIGNAL]",
+        1,
+        2,
+        True,
+        "send a signal (default: SIGTERM) to the container's init",
+        ((("all", "a"), "flag", "", "signal every process; a stopped container is no error"),),
+    ),
+    "delete": (
+        "ID",
+        1,
+        1,
+        False,
+        "delete a stopped container and all that it holds",
+        ((("force", "f"), "flag", "", "kill it first; no error if there is none"),),
+    ),
+    "run": (
+        "ID",
+        1,
+        1,
+        False,
+        "create a container and run it",
+        (
+            *_CREATE,
+            (("detach", "d"), "flag", "", "leave the container's process in the background"),
+            (("keep",), "flag", "", "do not delete the container when its process has ended"),
+            (("no-subreaper",), "flag", "", "do not become the reaper of orphans"),
+        ),
+    ),
+    "list": (
+        "",
+        0,
+        0,
+        False,
+        "list the containers under the state root",
+        (
+            (("format", "f"), "text", "FORMAT", "table (default) or json"),
+            (("quiet", "q"), "flag", "", "print the ids only"),
+        ),
+    ),
+    "spec": (
+        "",
+        0,
+        0,
+        False,
+        "write a new config.json to start from",
+        (
+            (("bundle", "b"), "path", "DIR", "directory to write to (default: this one)"),
+            (("file", "f"), "text", "FILE", "name of the file (default: config.json)"),
+            (("rootless",), "flag", "", "for a container of a user other than root"),
+        ),
+    ),
+    "features": ("", 0, 0, False, "print what this runtime can do, as JSON", ()),
+}
+
+
+def key(option: Option) -> str:
+    """Return the name under which the value of `option` is kept ("preserve_fds")."""
+    return option[0][0].replace("-", "_")
+
+
+class Line:
+    """A command line that was read.
+
+    Args:
+        settings: values of the global options, by key; a flag that is off is left out.
+        command: name of the command ("version" for --version).
+        options: values of the command's own options, likewise.
+        words: the positionals.
+    """
+
+    __slots__ = ("command", "options", "settings", "words")
+
+    def __init__(
+        self, settings: Values, command: str, options: Values, words: tuple[str, ...]
+    ) -> None:
+        self.settings, self.command, self.options, self.words = settings, command, options, words
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by content."""
+        return isinstance(other, Line) and all(
+            getattr(self, slot) == getattr(other, slot) for slot in self.__slots__
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """Show the content."""
+        return f"Line({self.settings!r}, {self.command!r}, {self.options!r}, {self.words!r})"

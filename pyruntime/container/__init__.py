@@ -1,0 +1,1 @@
+"""Floor 3: the life of a container, one file an operation."""

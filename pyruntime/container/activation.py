@@ -1,0 +1,51 @@
+"""Descriptors that the caller hands on to the payload: socket activation and --preserve-fds."""
+
+from __future__ import annotations
+
+import posix
+
+from pyruntime import errors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyruntime.container.caller import Caller
+
+_FIRST = 3
+
+
+def listening(caller: Caller) -> int:
+    """Return how many sockets the service manager passed (sd_listen_fds(3)).
+
+    They count only when LISTEN_PID names this process: else they were somebody else's.
+    """
+    told = caller.environment
+    if told.get(b"LISTEN_PID") != str(posix.getpid()).encode("ascii"):
+        return 0
+    count = told.get(b"LISTEN_FDS", b"")
+    return int(count) if count.isdigit() else 0
+
+
+def words(caller: Caller) -> list[str]:
+    """Return the environment words that tell the payload of its sockets; it is pid 1."""
+    count = listening(caller)
+    return [f"LISTEN_FDS={count}", "LISTEN_PID=1"] if count else []
+
+
+def kept(caller: Caller, preserve: int) -> int:
+    """Return how many descriptors from 3 upwards the payload keeps.
+
+    Args:
+        caller: with the descriptors that were open before the runtime opened any.
+        preserve: the number given by --preserve-fds, counted after the sockets.
+
+    Raises:
+        UsageError: one of them is not open; what the runtime opened since is never handed over.
+    """
+    count = listening(caller) + preserve
+    wanted = range(_FIRST, _FIRST + count)
+    missing = next((number for number in wanted if number not in caller.descriptors), None)
+    if missing is not None:
+        raise errors.UsageError(
+            f"--preserve-fds {preserve}: the caller has no open descriptor {missing}"
+        )
+    return count

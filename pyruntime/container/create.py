@@ -1,0 +1,140 @@
+"""Create: bring a container to the point at which its program could be executed."""
+
+from __future__ import annotations
+
+import posix
+
+from pyruntime import errors, log
+from pyruntime.container import activation, parent
+from pyruntime.container.plan import Plan, Wishes
+from pyruntime.container.store import Entry
+from pyruntime.errors import doing
+from pyruntime.feature import host
+from pyruntime.kernel import path
+from pyruntime.spec import check, read
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyruntime.container.caller import Caller
+
+
+def create(
+    root: str,
+    id: str,  # noqa: A002
+    *,
+    caller: Caller,
+    bundle: str = ".",
+    pid_file: str | None = None,
+    no_pivot: bool = False,
+    no_new_keyring: bool = False,
+    preserve_fds: int = 0,
+    console_socket: str | None = None,
+    pidfd_socket: str | None = None,
+) -> None:
+    """Create a container that waits for `start` (runtime-spec, runtime.md, "Create").
+
+    Args:
+        root: directory of all states.
+        id: of the container.
+        caller: what the caller handed over.
+        bundle: directory that holds config.json.
+        pid_file: where to write the pid of the container's init.
+        no_pivot: move the root instead of pivot_root(2), for an initramfs.
+        no_new_keyring: keep the caller's session keyring.
+        preserve_fds: how many descriptors from 3 upwards the payload keeps.
+        console_socket: refused, terminals are not supported yet.
+        pidfd_socket: refused likewise.
+
+    Raises:
+        RuntimeFailure: why it could not; nothing is left behind.
+    """
+    refuse(console_socket=console_socket, pidfd_socket=pidfd_socket)
+    preserve = activation.kept(caller, preserve_fds)
+    wishes = Wishes(no_pivot=no_pivot, no_new_keyring=no_new_keyring, preserve=preserve, waits=True)
+    begin(root, id, caller, bundle, pid_file, wishes)
+
+
+def refuse(**flags: str | None) -> None:
+    """Refuse by name the flags that are valid but not built.
+
+    Raises:
+        Unsupported: one of them was given.
+    """
+    for name, value in flags.items():
+        if value:
+            raise errors.Unsupported(f"--{name.replace('_', '-')} is not supported yet")
+
+
+def begin(
+    root: str,
+    id: str,  # noqa: A002
+    caller: Caller,
+    bundle: str,
+    pid_file: str | None,
+    wishes: Wishes,
+) -> parent.Birth:
+    """Do what create and run have in common.
+
+    Raises:
+        RuntimeFailure: why it could not; nothing is left behind.
+    """
+    entry = Entry(root, id)
+    if entry.exists():
+        raise errors.AlreadyExists
+    config, raw = read.read(bundle)
+    for warning in check.check(config):
+        log.warning(warning)
+    plan = Plan(config, host.look(), id, _place(bundle), wishes)
+    for warning in plan.warnings:
+        log.warning(warning)
+    _check_rootfs(plan)
+    entry.make(root)
+    birth = parent.Birth(entry, plan, caller)
+    lock = entry.lock()
+    birth.gifts.parents.append(lock)
+    birth.happen(root, raw)
+    if pid_file:
+        _write_pid_file(birth, pid_file)
+    posix.close(lock)
+    return birth
+
+
+def _place(bundle: str) -> str:
+    """Return the bundle's path as the kernel knows it: absolute, without links or `..`."""
+    with doing("open the bundle", bundle):
+        directory = posix.open(bundle, path.O_PATH | path.O_DIRECTORY | path.O_CLOEXEC)
+    place = posix.readlink(f"/proc/self/fd/{directory}")
+    posix.close(directory)
+    return place
+
+
+def _check_rootfs(plan: Plan) -> None:
+    """Say early and plainly when the root directory is not there."""
+    directory = plan.rootfs.directory
+    try:
+        known = posix.stat(directory)
+    except OSError as error:
+        why = errors.reason(error.errno or 0)
+        raise errors.RuntimeFailure(f"invalid rootfs: {directory}: {why}") from None
+    if known.st_mode & 0o170000 != 0o040000:
+        raise errors.RuntimeFailure(f"invalid rootfs: {directory}: not a directory")
+
+
+def _write_pid_file(birth: parent.Birth, pid_file: str) -> None:
+    """Write the pid whole or not at all: conmon reads it as soon as the command has ended.
+
+    Raises:
+        KernelError: it cannot be written; the container is undone.
+    """
+    directory, _, name = pid_file.rpartition("/")
+    temporary = f"{directory}/.{name}.{posix.getpid()}"
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | path.O_CLOEXEC
+    try:
+        with doing("write the pid file", pid_file):
+            descriptor = posix.open(temporary, flags, 0o666)
+            posix.write(descriptor, str(birth.pid).encode("ascii"))
+            posix.close(descriptor)
+            posix.rename(temporary, pid_file)
+    except errors.KernelError:
+        birth.undo()
+        raise

@@ -1,0 +1,103 @@
+"""The steps that take privileges away: filter, ids, capabilities; pieces of container/script.py."""
+
+from __future__ import annotations
+
+import _struct
+
+from pyruntime.container import memory, steps
+from pyruntime.feature import capabilities
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyruntime.container.script import Order
+    from pyruntime.container.steps import Operation
+
+_EINVAL = 22
+
+_PR_SET_DUMPABLE = 4
+_PR_SET_KEEPCAPS = 8
+_PR_CAPBSET_DROP = 24
+_PR_SET_NO_NEW_PRIVS = 38
+_PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_RAISE = 2
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
+_CAPABILITY_VERSION_3 = 0x20080522
+_SECCOMP_SET_MODE_FILTER = 1
+
+
+def prctl(said: str, option: int, *arguments: int | str, tolerated: tuple[int, ...] = ()) -> Operation:
+    """Return a prctl(2); the arguments left out are 0, as the newer options demand."""
+    return steps.Call(said, "prctl", (option, *arguments), tolerated=tolerated)
+
+
+def non_dumpable() -> Operation:
+    """Close the process to ptrace(2) and its /proc files to all but their owner's root."""
+    return prctl("be closed to tracers (not dumpable)", _PR_SET_DUMPABLE, 0)
+
+
+def load_filter(order: Order) -> list[Operation]:
+    """Load the seccomp filter (seccomp(2)); it is inherited by the payload and the hooks."""
+    if order.filter is None:
+        return []
+    program = memory.Program(order.filter)
+    said = f"load the seccomp filter ({program.describe()})"
+    words = "unable to init seccomp: error loading seccomp filter into kernel"
+    arguments = (_SECCOMP_SET_MODE_FILTER, order.filter_flags, program)
+    return [steps.Call(said, "seccomp", arguments, words)]
+
+
+def bounding_set(order: Order) -> list[Operation]:
+    """Drop from the bounding set what the config does not name."""
+    if order.capabilities is None:
+        return []
+    kept = order.capabilities.bounding
+    return [
+        prctl(f"drop {capabilities.name(each)} from the bounding set", _PR_CAPBSET_DROP, each)
+        for each in range(order.last_capability + 1)
+        if not kept >> each & 1
+    ]
+
+
+def ids(order: Order) -> list[Operation]:
+    """Become the user; another uid makes the process what /proc/sys/fs/suid_dumpable says."""
+    found: list[Operation] = []
+    if order.capabilities is not None:
+        found.append(prctl("keep the capabilities while the ids change", _PR_SET_KEEPCAPS, 1))
+    if order.groups is not None:
+        listed = _struct.pack(f"<{len(order.groups)}I", *order.groups)
+        said = f"have the groups {order.groups}"
+        found.append(steps.Call(said, "setgroups", (len(order.groups), listed), "setgroups"))
+    gids, uids = (order.gid,) * 3, (order.uid,) * 3
+    return [
+        *found,
+        steps.Call(f"become gid {order.gid}", "setresgid", gids, f"setresgid {order.gid}"),
+        steps.Call(f"become uid {order.uid}", "setresuid", uids, f"setresuid {order.uid}"),
+        non_dumpable(),
+    ]
+
+
+def capability_sets(order: Order) -> list[Operation]:
+    """Set the sets; for a root payload without no_new_privs the bounding set decides."""
+    sets = order.capabilities
+    if sets is None:
+        return []
+    header = _struct.pack("<Ii", _CAPABILITY_VERSION_3, 0)
+    three = (sets.effective, sets.permitted, sets.inheritable)
+    low, high = [each & 0xFFFFFFFF for each in three], [each >> 32 for each in three]
+    data = _struct.pack("<6I", *low, *high)
+    cleared = (_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    return [
+        steps.Call(sets.describe(), "capset", (header, data), "unable to apply caps"),
+        prctl("clear the ambient set", *cleared, tolerated=(_EINVAL,)),
+        *(
+            prctl(f"make {capabilities.name(each)} ambient", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, each)
+            for each in capabilities.members(sets.ambient)
+        ),
+    ]
+
+
+def no_new_privs(order: Order) -> list[Operation]:
+    """Set the bit, where the config says so."""
+    if not order.no_new_privs:
+        return []
+    return [prctl("never gain privileges by execution", _PR_SET_NO_NEW_PRIVS, 1)]

@@ -1,0 +1,113 @@
+"""Delete: remove what is left of a container."""
+
+from __future__ import annotations
+
+import posix
+import select
+
+from pyruntime import errors, log
+from pyruntime.container import kill, status
+from pyruntime.container.store import Entry
+from pyruntime.feature.cgroup import filesystem as cgroup
+from pyruntime.kernel import process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyruntime.container.caller import Caller
+    from pyruntime.container.store import State
+
+# A start whose hook hangs holds the lock; delete --force ends its container and goes on.
+_PATIENCE_S = 10
+
+
+def delete(root: str, id: str, force: bool) -> None:  # noqa: A002, FBT001
+    """Delete a container that is stopped or only created; with `force` any (runtime.md, "Delete").
+
+    A container whose state cannot be read is found by its traces and deleted with `force` too.
+
+    Args:
+        root: directory of all states.
+        id: of the container.
+        force: kill it first; an id that does not exist is then no error.
+
+    Raises:
+        NotFound: there is no such container (without `force`).
+        WrongStatus: it is running (without `force`).
+        RuntimeFailure: something cannot be removed.
+    """
+    entry = Entry(root, id)
+    try:
+        if force:
+            end(entry.load())
+        lock = entry.lock(_PATIENCE_S if force else None)
+        saved = entry.load()
+    except errors.RuntimeFailure as failure:
+        if not force and not isinstance(failure, errors.NotFound):
+            raise
+        remove_traces(entry)
+        if not force:
+            raise
+        return
+    if not force:
+        status.require("delete", entry, saved)
+    end(saved)
+    remove(entry, saved)
+    posix.close(lock)
+
+
+def end(saved: State) -> None:
+    """Kill the init and wait for its end.
+
+    Raises:
+        RuntimeFailure: it does not end, stuck in the kernel.
+    """
+    pidfd = process.open_pidfd(saved["pid"], saved["start_time"]) if saved["pid"] else None
+    if pidfd is None:
+        return
+    kill.send(saved, kill.SIGKILL)
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    if not poll.poll(_PATIENCE_S * 1000):
+        raise errors.RuntimeFailure(f"container init {saved['pid']} is still running after SIGKILL")
+    posix.close(pidfd)
+
+
+def remove(entry: Entry, saved: State, caller: Caller | None = None) -> None:
+    """Remove everything of a container whose init has ended, then run its poststop hooks.
+
+    Raises:
+        RuntimeFailure: something cannot be removed; the state stays, so that it can be tried again.
+    """
+    _clear(saved["cgroup"], saved["mounted"], leftovers=not saved["private_pid"])
+    entry.remove()
+    if saved["hooks"]["poststop"]:
+        from pyruntime.container import afterlife  # loads the hooks, which few containers have
+
+        try:
+            afterlife.run_hooks(entry, saved, "poststop", status.STOPPED, caller)
+        except errors.HookFailed as failure:
+            log.warning(failure.say())
+
+
+def remove_traces(entry: Entry) -> None:
+    """Remove a container without its state: kill by the cgroup that was noted before it was made.
+
+    Raises:
+        RuntimeFailure: something cannot be removed.
+    """
+    directory, mounted = entry.traces()
+    _clear(directory, mounted, leftovers=True)
+    entry.remove()
+
+
+def _clear(directory: str, mounted: str, *, leftovers: bool) -> None:
+    """End what runs in the cgroup, remove it, take off what was mounted on the host."""
+    if directory:
+        if leftovers:
+            cgroup.kill(directory)
+        cgroup.remove(directory)
+    if mounted:
+        from pyruntime.kernel import mount
+
+        with errors.doing("unmount", mounted):
+            mount.detach(mounted)

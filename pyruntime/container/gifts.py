@@ -1,0 +1,49 @@
+"""What the child takes with it from the parent: open descriptors and prepared data."""
+
+from __future__ import annotations
+
+import posix
+
+from pyruntime.container import status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyruntime.container.store import State
+    from pyruntime.feature.seccomp import Filter
+
+# Seen from inside its own pid namespace.
+_INIT_PID = 1
+
+
+class Gifts:
+    """Slots:
+
+    parents: descriptors that are only the parent's: its end of the talk, the lock, the cgroup.
+    namespaces: those to join, open, by type.
+    player: the native program, a sealed memfd.
+    filter: the compiled seccomp program.
+    go, result: the fifos of the start protocol; None in `run`.
+    activation: LISTEN_FDS words of the environment (sd_listen_fds(3)).
+    state: what state.json will say.
+    """
+
+    __slots__ = ("activation", "filter", "go", "namespaces", "parents", "player", "result", "state")
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.parents: list[int] = []
+        self.namespaces: dict[str, int] = {}
+        self.player = -1
+        self.filter: Filter | None = None
+        self.go: int | None = None
+        self.result: int | None = None
+        self.activation: list[str] = []
+
+    def leave_to_parent(self) -> None:
+        """Close what the child must not hold; a lock shared with it would outlive the command."""
+        for descriptor in self.parents:
+            posix.close(descriptor)
+
+    def document(self, word: str) -> str:
+        """Return the state document for hooks that run in the container."""
+        return status.encoded(self.state, word, _INIT_PID)

@@ -1,0 +1,201 @@
+"""A container's birth, told by the child: from clone3 to the native program.
+
+Read `main` from top to bottom: it is the order of things, and the order is the subject. The
+reasons for each place are in ARCHITECTURE.md, "The order of a birth".
+"""
+
+from __future__ import annotations
+
+import errno
+import posix
+
+from pyruntime import errors
+from pyruntime.container import program, script, seal
+from pyruntime.errors import doing
+from pyruntime.feature import devices, hooks, masks, mounts, namespaces, procfs, rootfs, sysctl
+from pyruntime.kernel import door, keyring, memfd, path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from pyruntime.container.gifts import Gifts
+    from pyruntime.container.plan import Plan
+    from pyruntime.container.talk import Line
+
+_UMASK = 0o022  # of the payload where the config gives none, as with runc and crun
+
+
+def main(plan: Plan, line: Line, gifts: Gifts) -> NoReturn:
+    """Live as the child; ends in the native program, or in one message of failure."""
+    try:
+        gifts.leave_to_parent()
+        posix.setsid()
+        umask = posix.umask(0)
+
+        namespaces.enter(plan.namespaces, gifts.namespaces)
+        _set_names(plan)
+        root = _attach_root(plan)
+        late = _mount_all(plan, root, gifts)
+        _make_devices(plan, root)
+        _make_working_directory(plan, root)
+        procfs_handle = procfs.private() if plan.sysctls else None
+        _let_parent_run_hooks(plan, line)
+        _run_create_container_hooks(plan, gifts, umask)
+
+        seal.seal(lambda text: line.say("failed", text))
+        rootfs.enter(plan.rootfs, root)
+
+        _replace_null(root)
+        _set_sysctls(plan, procfs_handle)
+        masks.apply(plan.masks, root)
+        for step, mounted in late:
+            mounts.make_readonly(step, mounted)
+        rootfs.finish(plan.rootfs)
+        _join_keyring(plan)
+        order = _last_steps(plan, line, gifts, root)
+
+        line.say("ready")
+        line.expect("proceed")
+        _become_native(order, gifts)
+    except errors.RuntimeFailure as failure:
+        line.say("failed", failure.say())
+    except Exception as error:  # noqa: BLE001 - nothing may leave the child but in words
+        line.say("failed", f"internal error: {type(error).__name__}: {error}")
+    finally:
+        posix._exit(1)  # noqa: SLF001
+
+
+def _set_names(plan: Plan) -> None:
+    """Set host and domain name of the new UTS namespace."""
+    for step in plan.names:
+        with doing(step.call, step.name):
+            name = step.name.encode("utf-8", "surrogateescape")
+            door.call(step.call, name, len(name))
+
+
+def _attach_root(plan: Plan) -> int:
+    """Cut the mount namespace off from the caller's and mount the rootfs."""
+    if plan.namespaces.has("mount"):
+        rootfs.isolate(plan.rootfs)
+    return rootfs.attach(plan.rootfs)
+
+
+def _mount_all(plan: Plan, root: int, gifts: Gifts) -> list[tuple[mounts.MountStep, int]]:
+    """Take the mount list in order; return what is to become read-only at the end."""
+    late = []
+    for step in plan.mounts:
+        mounted = mounts.apply(step, root, gifts.namespaces.get("pid"))
+        if mounted is not None:
+            late.append((step, mounted))
+    return late
+
+
+def _make_devices(plan: Plan, root: int) -> None:
+    """Make the nodes and links of /dev."""
+    for step in plan.devices:
+        devices.apply(step, root)
+
+
+def _make_working_directory(plan: Plan, root: int) -> None:
+    """Make process.cwd where it is missing, while the root can be written."""
+    cwd = plan.config["process"]["cwd"]
+    with doing("make the working directory", cwd):
+        posix.close(path.make_directory(root, cwd))
+
+
+def _let_parent_run_hooks(plan: Plan, line: Line) -> None:
+    """Wait for the hooks that the parent runs in the caller's namespaces."""
+    if plan.hooks["prestart"] or plan.hooks["createRuntime"]:
+        line.say("hooks")
+        line.expect("hooked")
+
+
+def _run_create_container_hooks(plan: Plan, gifts: Gifts, umask: int) -> None:
+    """Run these in the container's namespaces, while their paths still are the caller's."""
+    hooks.run(
+        plan.hooks["createContainer"],
+        gifts.document("creating"),
+        directory=plan.rootfs.directory,
+        environment={},
+        umask=umask,
+    )
+
+
+def _replace_null(root: int) -> None:
+    """Put the container's /dev/null in the place of the caller's on descriptors 0 to 2.
+
+    An open file of the caller's /dev would keep a way to a mount of the host.
+    """
+    for number in range(3):
+        try:
+            known = posix.fstat(number)
+        except OSError:
+            continue
+        is_device = known.st_mode & 0o170000 == 0o020000
+        if is_device and known.st_rdev == posix.makedev(1, 3):
+            posix.close(devices.open_null(root))
+            with doing("open the container's", "/dev/null"):
+                null = path.resolve(root, "/dev/null", posix.O_RDWR | posix.O_NOFOLLOW)
+                posix.dup2(null, number)
+                posix.close(null)
+
+
+def _set_sysctls(plan: Plan, procfs_handle: int | None) -> None:
+    """Write the kernel parameters of the container's namespaces."""
+    if procfs_handle is not None:
+        for step in plan.sysctls:
+            sysctl.apply(step, procfs_handle)
+        posix.close(procfs_handle)
+
+
+def _join_keyring(plan: Plan) -> None:
+    """Give the container a session keyring of its own, so that it cannot search the caller's."""
+    if not plan.keyring:
+        return
+    with doing("join the session keyring", plan.keyring):
+        try:
+            keyring.allow(keyring.join_session(plan.keyring), keyring.USER_SEARCH)
+        except OSError as error:
+            if error.errno != errno.ENOSYS:
+                raise
+
+
+def _last_steps(plan: Plan, line: Line, gifts: Gifts, root: int) -> script.Order:
+    """Look the program up and gather what the native program is to do."""
+    process = plan.config["process"]
+    user = process.get("user") or {"uid": 0, "gid": 0}
+    env = program.environment((process.get("env") or []) + gifts.activation, user["uid"], root)
+    args = process["args"]
+    return script.Order(
+        args=args,
+        candidates=program.candidates(args[0], env, process["cwd"], root),
+        env=env,
+        cwd=process["cwd"],
+        uid=user["uid"],
+        gid=user["gid"],
+        groups=user.get("additionalGids") or [],
+        umask=user.get("umask", _UMASK),
+        no_new_privs=process.get("noNewPrivileges", False),
+        capabilities=plan.capabilities,
+        filter=gifts.filter.program if gifts.filter else None,
+        filter_flags=gifts.filter.flags if gifts.filter else 0,
+        hooks=(plan.config.get("hooks") or {}).get("startContainer") or [],
+        hook_state=gifts.document("created"),
+        sync=line.fileno(),
+        go=gifts.go,
+        result=gifts.result,
+        preserve=plan.wishes.preserve,
+        last_capability=plan.host.last_capability,
+        joined_pid=gifts.namespaces.get("pid"),
+    )
+
+
+def _become_native(order: script.Order, gifts: Gifts) -> NoReturn:
+    """Execute the native program with its script; the end of Python in this process."""
+    content = script.encode(script.compose(order))
+    with doing("execute the native program"):
+        written = memfd.sealed("script", content, executable=False)
+        for descriptor in (written, *order.descriptors()):
+            posix.set_inheritable(descriptor, True)
+        memfd.execute(gifts.player, ["pyruntime", "init"], [str(written)])

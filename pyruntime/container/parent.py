@@ -1,0 +1,256 @@
+"""A container's birth, told by the parent: what must exist before the child, and what it asks for.
+
+Everything that is made has its undoing noted in the same breath; a failure at any point undoes in
+reverse order, so that nothing is left: no process, cgroup, mount or file.
+"""
+
+from __future__ import annotations
+
+import errno
+import posix
+import time
+
+from pyruntime import errors, log
+from pyruntime.container import activation, init, player, status, talk
+from pyruntime.container.gifts import Gifts
+from pyruntime.errors import doing
+from pyruntime.feature import hooks, namespaces, seccomp
+from pyruntime.feature.cgroup import devices as device_rules
+from pyruntime.feature.cgroup import filesystem as cgroup
+from pyruntime.kernel import memfd, mount, process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyruntime.container.caller import Caller
+    from pyruntime.container.plan import Plan
+    from pyruntime.container.store import Entry, State
+
+_OCI_VERSION = "1.3.0"
+_CGROUP_CURES = {
+    errno.EACCES: "the cgroup is not delegated to this user",
+    errno.EBUSY: "the cgroup has child cgroups with controllers",
+    errno.EPERM: "creating containers needs root, user namespaces are not supported yet",
+    errno.ENOSPC: "a limit on the number of namespaces is reached: see /proc/sys/user",
+    errno.EAGAIN: "a limit on the number of processes is reached",
+    errno.ENOMEM: "has the init of the pid namespace to join ended?",
+}
+
+
+class Birth:
+    """The parent's side of one birth: the state that grows and the way back."""
+
+    __slots__ = ("caller", "cgroup", "entry", "gifts", "line", "pid", "pidfd", "plan", "state", "undoing")
+
+    def __init__(self, entry: Entry, plan: Plan, caller: Caller) -> None:
+        self.entry, self.plan, self.caller = entry, plan, caller
+        self.undoing: list[Callable[[], object]] = []
+        self.pid = self.pidfd = self.cgroup = -1
+        self.state = _first_state(plan)
+        self.gifts = Gifts(self.state)
+        self.line: talk.Line
+
+    def happen(self, root: str, raw: bytes) -> None:
+        """Bring the container to life up to its native program's wait (or, in run, its execve).
+
+        Args:
+            root: of all states.
+            raw: the bytes of config.json, kept as they were.
+
+        Raises:
+            RuntimeFailure: why it could not; everything is undone.
+        """
+        try:
+            self._prepare(root, raw)
+            self._beget()
+            self._serve()
+        except BaseException:
+            self.undo()
+            raise
+
+    def _prepare(self, root: str, raw: bytes) -> None:
+        """Make what the child is born into: state directory, filter, fifos, cgroup."""
+        plan, gifts = self.plan, self.gifts
+        self.undoing.append(self.entry.remove)
+        self.entry.trace(self.state["cgroup"], self.state["mounted"])
+        self.entry.write("config.json", raw)
+        gifts.filter = seccomp.program(plan.filter, f"{root}/@seccomp") if plan.filter else None
+        gifts.activation = activation.words(self.caller)
+        if plan.wishes.waits:
+            gifts.go, gifts.result = self.entry.make_fifos()
+        gifts.namespaces = namespaces.open_paths(plan.namespaces)
+        gifts.player = memfd.sealed("pyruntime", player.player(), executable=True)
+        self._make_cgroup()
+
+    def _make_cgroup(self) -> None:
+        """Make the cgroup with its device rules, before anything can run in it."""
+        self.cgroup, made = cgroup.make(self.plan.cgroup)
+        self.undoing.append(lambda: cgroup.unmake(self.plan.cgroup, made))
+        device_rules.apply(self.plan.device_rules, self.cgroup)
+
+    def _beget(self) -> None:
+        """Make the child; it never returns from here."""
+        plan, gifts = self.plan, self.gifts
+        if not process.is_single_threaded():
+            raise errors.RuntimeFailure("create needs a process with one thread")
+        self.line, childs_end = talk.pair()
+        gifts.parents += [self.cgroup, self.line.fileno()]
+        with doing("create the container's init", "", _CGROUP_CURES):
+            self.pid, self.pidfd = process.clone3(plan.namespaces.clone_flags(), self.cgroup)
+        if self.pid == 0:
+            init.main(plan, childs_end, gifts)
+        self.undoing.append(self._end_child)
+        childs_end.close()
+        for descriptor in (self.cgroup, gifts.player, *gifts.namespaces.values()):
+            posix.close(descriptor)
+        self.state["pid"] = self.pid
+        self._adjust_oom_score()
+
+    def _adjust_oom_score(self) -> None:
+        """Set process.oomScoreAdj, from outside: lowering it is a privilege of the host."""
+        wanted = self.plan.config["process"].get("oomScoreAdj")
+        if wanted is None:
+            return
+        with doing("set oom_score_adj to", str(wanted)):
+            descriptor = posix.open(f"/proc/{self.pid}/oom_score_adj", posix.O_WRONLY)
+            try:
+                posix.write(descriptor, str(wanted).encode("ascii"))
+            finally:
+                posix.close(descriptor)
+
+    def _serve(self) -> None:
+        """Answer the child until it closes its end: the native program waits, or has executed."""
+        replies = {
+            "hooks": self._run_hooks,
+            "ready": self._release,
+            "pid": self._adopt,
+            "warn": log.warning,
+        }
+        while (message := self.line.hear()) is not None:
+            word, text = message
+            if word == "failed":
+                raise errors.ChildFailed(text)
+            replies[word](text)
+        self.line.close()
+        self._check_alive()
+
+    def _run_hooks(self, _text: str) -> None:
+        """Run the hooks of the caller's namespaces."""
+        for name in ("prestart", "createRuntime"):
+            self.run_hooks(name, "creating")
+        self.line.say("hooked")
+
+    def run_hooks(self, name: str, word: str) -> None:
+        """Run the hooks of one name in the caller's namespaces.
+
+        Raises:
+            HookFailed: one of them failed.
+        """
+        pid = 0 if word == status.STOPPED else self.pid
+        hooks.run(
+            self.plan.hooks[name],
+            status.encoded(self.state, word, pid),
+            directory=self.plan.bundle,
+            environment=self.caller.environment,
+            umask=_umask(),
+        )
+
+    def _release(self, _text: str) -> None:
+        """Set the limits that only the parent may set, save the state, let the child go on."""
+        for step in self.plan.limits:
+            with doing("set the limit", step.name):
+                process.prlimit(self.pid, step.number, step.soft, step.hard)
+        self._save()
+        self.line.say("proceed")
+
+    def _adopt(self, digits: str) -> None:
+        """Take the process in the joined pid namespace for the container's.
+
+        It is our child by CLONE_PARENT, and its maker, which was our first child, ends now.
+        """
+        posix.close(self.pidfd)
+        posix.waitpid(self.pid, 0)
+        self.pid = int(digits)
+        self.pidfd = posix.pidfd_open(self.pid, 0)
+        self._save()
+        self.line.say("proceed")
+
+    def _save(self) -> None:
+        """Write state.json, before the payload may run: from now on others can find it."""
+        known = process.stat(self.pid)
+        self.state["pid"] = self.pid
+        self.state["start_time"] = known[1] if known else 0
+        self.entry.save(self.state)
+
+    def _check_alive(self) -> None:
+        """End of file also comes when the native program was killed, by its own filter say."""
+        waiting = posix.waitid(
+            posix.P_PIDFD, self.pidfd, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
+        )
+        if waiting is not None and self.plan.wishes.waits:
+            raise errors.ChildFailed(
+                "the container's init was killed before it could wait for start"
+                f" (signal {waiting.si_status}); does the seccomp profile allow read, close,"
+                " execve, write and exit_group?"
+            )
+
+    def _end_child(self) -> None:
+        """Kill the child and all that came of it, and reap it."""
+        try:
+            process.send_signal(self.pidfd, 9)
+        except ProcessLookupError:
+            pass
+        cgroup.kill(self.plan.cgroup.directory)
+        try:
+            posix.waitpid(self.pid, 0)
+        except ChildProcessError:
+            pass
+        if self.state["mounted"]:
+            mount.detach(self.state["mounted"])
+
+    def undo(self) -> None:
+        """Undo everything in reverse order; what cannot be undone is said, and the rest goes on."""
+        born = self.pid > 0
+        while self.undoing:
+            try:
+                self.undoing.pop()()
+            except (errors.RuntimeFailure, OSError) as error:
+                said = error.say() if isinstance(error, errors.RuntimeFailure) else str(error)
+                log.warning(f"while undoing: {said}")
+        if born:
+            try:
+                self.run_hooks("poststop", status.STOPPED)
+            except errors.HookFailed as error:
+                log.warning(error.say())
+
+
+def _umask() -> int:
+    """Return the umask of this process, which can only be read by setting it."""
+    present = posix.umask(0)
+    posix.umask(present)
+    return present
+
+
+def _first_state(plan: Plan) -> State:
+    """Return what state.json says of a container that is being created."""
+    now = time.time_ns()
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 10**9))
+    config = plan.config
+    return {
+        "format": 1,
+        "ociVersion": _OCI_VERSION,
+        "id": plan.id,
+        "pid": 0,
+        "start_time": 0,
+        "bundle": plan.bundle,
+        "rootfs": plan.rootfs.directory,
+        "created": f"{seconds}.{now % 10**9:09d}Z",
+        "annotations": config.get("annotations") or {},
+        "cgroup": plan.cgroup.directory,
+        "mounted": plan.rootfs.directory if plan.rootfs.change == "chroot" else "",
+        "private_pid": "pid" in plan.namespaces.new,
+        "hooks": {
+            name: (config.get("hooks") or {}).get(name) or [] for name in ("poststart", "poststop")
+        },
+    }

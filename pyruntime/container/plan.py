@@ -1,0 +1,105 @@
+"""The whole of a container worked out from (config, host), before anything is done."""
+
+from __future__ import annotations
+
+from pyruntime.feature import capabilities, devices, hooks, masks, mounts, namespaces, rootfs
+from pyruntime.feature import seccomp, sysctl
+from pyruntime.feature.cgroup import devices as device_rules
+from pyruntime.feature.cgroup import filesystem as cgroup
+from pyruntime.feature.step import Step
+from pyruntime.spec import words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyruntime.feature.host import Host
+    from pyruntime.spec.shapes import Config
+
+
+class LimitStep(Step):
+    """Set the resource limit `name` (setrlimit(2))."""
+
+    __slots__ = ("hard", "name", "number", "soft")
+
+    def __init__(self, name: str, soft: int, hard: int) -> None:
+        self.name, self.soft, self.hard = name, soft, hard
+        self.number = words.RLIMITS[name]
+
+    def describe(self) -> str:
+        """Name limit and values."""
+        return f"limit {self.name} to {self.soft} (hard {self.hard})"
+
+
+class NameStep(Step):
+    """Set the host name or the domain name."""
+
+    __slots__ = ("call", "name")
+
+    def __init__(self, call: str, name: str) -> None:
+        self.call, self.name = call, name
+
+    def describe(self) -> str:
+        """Name the call and the name."""
+        return f"{self.call} {self.name}"
+
+
+class Wishes:
+    """What the caller asked for beside the config: the flags of create and run."""
+
+    __slots__ = ("no_new_keyring", "no_pivot", "preserve", "waits")
+
+    def __init__(self, *, no_pivot: bool, no_new_keyring: bool, preserve: int, waits: bool) -> None:
+        self.no_pivot, self.no_new_keyring = no_pivot, no_new_keyring
+        self.preserve, self.waits = preserve, waits
+
+
+class Plan:
+    """Everything that makes one container, in steps; pure data, shared by parent and child."""
+
+    __slots__ = (
+        "bundle", "capabilities", "cgroup", "config", "device_rules", "devices", "filter", "hooks",
+        "host", "id", "keyring", "limits", "masks", "mounts", "names", "namespaces", "rootfs",
+        "sysctls", "warnings", "wishes",
+    )  # fmt: skip
+
+    def __init__(self, config: Config, host: Host, id: str, bundle: str, wishes: Wishes) -> None:  # noqa: A002
+        self.id, self.bundle, self.config, self.host, self.wishes = id, bundle, config, host, wishes
+        linux = config.get("linux") or {}
+        process = config["process"]
+        self.namespaces = namespaces.plan(config)
+        self.rootfs = rootfs.plan(
+            config,
+            bundle,
+            mount_namespace=self.namespaces.has("mount"),
+            no_pivot=wishes.no_pivot,
+        )
+        self.mounts = mounts.plan(config, bundle)
+        self.devices = devices.plan(config)
+        self.masks = masks.plan(config)
+        self.sysctls = sysctl.plan(config)
+        self.cgroup = cgroup.plan(config, host, id)
+        self.device_rules = device_rules.plan((linux.get("resources") or {}).get("devices") or [])
+        self.filter = seccomp.plan(linux["seccomp"]) if linux.get("seccomp") else None
+        self.capabilities, self.warnings = capabilities.plan(
+            process.get("capabilities"), host.last_capability
+        )
+        self.hooks = {name: hooks.plan(config, name) for name in hooks.NAMES}
+        self.keyring = "" if wishes.no_new_keyring else f"_ses.{id}"
+        self.limits = [
+            LimitStep(wish["type"], wish["soft"], wish["hard"]) for wish in process.get("rlimits") or []
+        ]
+        names = (("sethostname", config.get("hostname")), ("setdomainname", config.get("domainname")))
+        self.names = [NameStep(call, name) for call, name in names if name]
+
+    def joins_pid_namespace(self) -> bool:
+        """Tell whether the container shares the pid namespace of a path (INIT 1, third shape)."""
+        return "pid" in self.namespaces.paths
+
+    def steps(self) -> list[Step]:
+        """Return the steps in the order in which they are taken, the native program's aside."""
+        ordered: list[Step] = [self.cgroup]
+        ordered += [self.device_rules, self.namespaces, *self.names, *self.mounts, *self.devices]
+        for name in ("prestart", "createRuntime", "createContainer"):
+            ordered += self.hooks[name]
+        ordered += [self.rootfs, *self.sysctls, *self.masks, *self.limits]
+        ordered += [self.filter] if self.filter else []
+        return ordered

@@ -1,0 +1,132 @@
+"""Run: create, start and, in the foreground, stay until the end."""
+
+from __future__ import annotations
+
+import posix
+
+import _signal
+
+from pyruntime import errors, log
+from pyruntime.container import activation, create, delete
+from pyruntime.container.plan import Wishes
+from pyruntime.kernel import process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyruntime.container import parent
+    from pyruntime.container.caller import Caller
+
+_SIGCHLD, _SIGURG = 17, 23
+_SIG_BLOCK, _SIG_SETMASK = 0, 2
+# Stopping the process is the terminal's wish for the runtime itself.
+_KEPT = frozenset((9, 19, _SIGCHLD, _SIGURG))
+
+
+def run(
+    root: str,
+    id: str,  # noqa: A002
+    *,
+    caller: Caller,
+    bundle: str = ".",
+    pid_file: str | None = None,
+    no_pivot: bool = False,
+    no_new_keyring: bool = False,
+    preserve_fds: int = 0,
+    console_socket: str | None = None,
+    pidfd_socket: str | None = None,
+    detach: bool = False,
+    keep: bool = False,
+    no_subreaper: bool = False,
+) -> int:
+    """Create and start a container.
+
+    Args:
+        detach: return when the payload runs.
+        keep: leave the stopped container for `delete`.
+        no_subreaper: do not adopt the orphans of the container.
+        others: as `create.create`.
+
+    Returns:
+        The exit status of the payload, 128 and the signal's number when one ended it; 0 detached.
+
+    Raises:
+        RuntimeFailure: it could not be created or started; nothing is left behind.
+    """
+    create.refuse(console_socket=console_socket, pidfd_socket=pidfd_socket)
+    if not detach and not no_subreaper:
+        _adopt_orphans()
+    preserve = activation.kept(caller, preserve_fds)
+    wishes = Wishes(no_pivot=no_pivot, no_new_keyring=no_new_keyring, preserve=preserve, waits=False)
+    everything = _signal.valid_signals()
+    mask = _signal.pthread_sigmask(_SIG_BLOCK, everything)
+    birth = create.begin(root, id, caller, bundle, pid_file, wishes)
+    _run_poststart(birth)
+    if detach:
+        return 0
+    code = _attend(birth, everything)
+    if not keep:
+        delete.remove(birth.entry, birth.state, caller)
+    _signal.pthread_sigmask(_SIG_SETMASK, mask)
+    return code
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of processes that the payload leaves behind (prctl(2), subreaper)."""
+    try:
+        from pyruntime import libraries
+
+        libraries.reach()
+        import prctl
+
+        prctl.set_child_subreaper(1)
+    except ImportError:
+        process.set_child_subreaper()
+
+
+def _run_poststart(birth: parent.Birth) -> None:
+    """Run the poststart hooks; a failure undoes the whole run.
+
+    Raises:
+        HookFailed: one of them failed.
+    """
+    try:
+        birth.run_hooks("poststart", "running")
+    except errors.HookFailed:
+        birth.undo()
+        raise
+
+
+def _attend(birth: parent.Birth, everything: set[int]) -> int:
+    """Pass signals on and reap children until the payload has ended; return its status.
+
+    All signals are blocked and taken one at a time, so none is lost between looking and waiting.
+    """
+    while True:
+        status = _reap(birth.pid)
+        if status is not None:
+            code = posix.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+        number = _signal.sigwaitinfo(everything).si_signo
+        if number not in _KEPT:
+            _forward(birth, number)
+
+
+def _reap(pid: int) -> int | None:
+    """Reap every child that has ended; return the wait status of `pid` once it has."""
+    while True:
+        try:
+            ended, status = posix.waitpid(-1, posix.WNOHANG)
+        except ChildProcessError:
+            return None
+        if ended == pid:
+            return status
+        if ended == 0:
+            return None
+
+
+def _forward(birth: parent.Birth, number: int) -> None:
+    """Send a signal on; a payload that has just ended is no error."""
+    try:
+        process.send_signal(birth.pidfd, number)
+    except ProcessLookupError:
+        log.debug(f"signal {number} came after the container's end")

@@ -1,0 +1,297 @@
+"""The last steps before the payload, in their order: what the native player is to play.
+
+Everything here is worked out by Python and done by native/player.c, which knows no policy. The
+order is the point: each line of `compose` stands where it does for a reason given beside it.
+"""
+
+from __future__ import annotations
+
+import _struct
+
+from pyruntime.container import credentials, memory, steps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyruntime.container.steps import Operation
+    from pyruntime.feature.capabilities import Capabilities
+    from pyruntime.feature.hooks import HookStep
+
+BASE = memory.BASE
+
+_EPERM, _ENOENT, _EACCES, _EINVAL = 1, 2, 13, 22
+
+_PR_SET_NAME = 15
+_CLONE_NEWPID = 0x20000000
+_CLONE_PARENT = 0x00008000
+_F_SETFD, _FD_CLOEXEC = 2, 1
+_SIG_SETMASK = 2
+_O_WRONLY_CLOEXEC = 0o2000001
+_RESOLVE_NO_XDEV, _RESOLVE_NO_MAGICLINKS, _RESOLVE_BENEATH = 1, 2, 8
+_PATH_MAX = 4096
+_LAST = 0xFFFFFFFF
+
+_ESCAPED = (
+    "current working directory is outside of container mount namespace root"
+    " -- possible container breakout detected"
+)
+
+
+class Order:
+    """All that the last steps need to know.
+
+    Args:
+        args: the payload's arguments, not empty.
+        candidates: absolute paths in the container to try for args[0], in order.
+        env: the payload's environment, `K=V` each.
+        cwd: its working directory, absolute.
+        sync: socket to the parent; its end of file says "created", or "executed" without `go`.
+        go: fifo on which `start` writes one byte; None goes on at once.
+        result: fifo that takes the text of a late failure; needed with `go`.
+        uid, gid: container ids.
+        groups: supplementary groups; None leaves them.
+        umask: file mode creation mask; None leaves it.
+        no_new_privs: set PR_SET_NO_NEW_PRIVS, and load the filter last.
+        capabilities: the five sets; None leaves them as inherited.
+        filter: the compiled seccomp program (struct sock_filter[]), None for none.
+        filter_flags: SECCOMP_FILTER_FLAG_….
+        exec_label: (path below the procfs root, text to write) of the LSM's label.
+        procfs: descriptor of a private procfs; closed by the script.
+        hooks: startContainer hooks, run after the go.
+        hook_state: the JSON document for their standard input.
+        preserve: how many descriptors from 3 on the payload keeps.
+        last_capability: of the running kernel.
+        joined_pid: descriptor of a pid namespace to join; closed by the script.
+        extra: more operations, done while all privileges are still there.
+    """
+
+    __slots__ = (
+        "args", "candidates", "capabilities", "cwd", "env", "exec_label", "extra", "filter",
+        "filter_flags", "gid", "go", "groups", "hook_state", "hooks", "joined_pid",
+        "last_capability", "no_new_privs", "preserve", "procfs", "result", "sync", "uid", "umask",
+    )  # fmt: skip
+
+    def __init__(
+        self, *, args: list[str], candidates: list[str], env: list[str], cwd: str, sync: int,
+        go: int | None = None, result: int | None = None, uid: int = 0, gid: int = 0,
+        groups: list[int] | None = None, umask: int | None = 0o022, no_new_privs: bool = False,
+        capabilities: Capabilities | None = None, filter: bytes | None = None,  # noqa: A002
+        filter_flags: int = 0, exec_label: tuple[str, str] | None = None,
+        procfs: int | None = None, hooks: Sequence[HookStep] = (), hook_state: str = "",
+        preserve: int = 0, last_capability: int = 40, joined_pid: int | None = None,
+        extra: Sequence[Operation] = (),
+    ) -> None:  # fmt: skip
+        self.args, self.candidates, self.env, self.cwd = args, candidates, env, cwd
+        self.sync, self.go, self.result, self.preserve = sync, go, result, preserve
+        self.uid, self.gid, self.groups, self.umask = uid, gid, groups, umask
+        self.no_new_privs, self.capabilities = no_new_privs, capabilities
+        self.filter, self.filter_flags = filter, filter_flags
+        self.exec_label, self.procfs, self.joined_pid = exec_label, procfs, joined_pid
+        self.hooks, self.hook_state, self.extra = hooks, hook_state, extra
+        self.last_capability = last_capability
+
+    def channels(self) -> list[int]:
+        """Return the descriptors that stay open until the payload is executed, and no longer."""
+        return [each for each in (self.sync, self.go, self.result) if each is not None]
+
+    def descriptors(self) -> list[int]:
+        """Return all that must survive the execution of the player, the script's own aside."""
+        more = [each for each in (self.procfs, self.joined_pid) if each is not None]
+        return [*range(3, 3 + self.preserve), *self.channels(), *more]
+
+
+def compose(order: Order) -> list[Operation]:
+    """Put the last steps in their order."""
+    late = order.no_new_privs  # without it the filter needs CAP_SYS_ADMIN, which goes with the ids
+    chdir = _chdir(order)
+    return [
+        *_begin(order),
+        *_label(order),
+        *_join(order),
+        *order.extra,
+        *([] if late else credentials.load_filter(order)),
+        *credentials.bounding_set(order),  # PR_CAPBSET_DROP is EPERM after the ids
+        chdir,  # as root: the payload's user may not be allowed to walk there
+        *credentials.ids(order),
+        *_chdir_again(order, chdir),
+        *credentials.capability_sets(order),
+        *_umask(order),
+        *_signals(),
+        *credentials.no_new_privs(order),
+        *_close(order),
+        *_fork(order),  # seen from a shared pid namespace only now, when nothing is left to take
+        *(credentials.load_filter(order) if late else []),
+        *_wait(order),
+        *_hooks(order),
+        steps.Execute(order.candidates, order.args, order.env),
+    ]
+
+
+def encode(operations: list[Operation], base: int = BASE) -> bytes:
+    """Lay the script down as the player maps it at `base`.
+
+    Raises:
+        RuntimeFailure: a text with a NUL inside.
+    """
+    return steps.flat(operations, base)
+
+
+def _begin(order: Order) -> list[Operation]:
+    """Close the process to tracers before it gives anything up, and the descriptors to execve."""
+    name = order.args[0].rpartition("/")[2][:15]
+    return [
+        steps.Report(f"report failures on descriptor {order.sync}", order.sync),
+        credentials.non_dumpable(),
+        *(
+            steps.Call(f"close descriptor {each} on execution", "fcntl", (each, _F_SETFD, _FD_CLOEXEC))
+            for each in order.channels()
+        ),
+        credentials.prctl(f'take the name "{name}"', _PR_SET_NAME, name),
+    ]
+
+
+def _label(order: Order) -> list[Operation]:
+    """Write the LSM's label for the next execution, through a procfs that no mount covers.
+
+    The file is opened here, since one opened before the player's own execution is refused; and
+    without leaving the private procfs (CVE-2019-16884, CVE-2025-52881).
+    """
+    found: list[Operation] = []
+    if order.exec_label is not None and order.procfs is not None:
+        path, label = order.exec_label
+        resolve = _RESOLVE_NO_XDEV | _RESOLVE_NO_MAGICLINKS | _RESOLVE_BENEATH
+        how = _struct.pack("<QQQ", _O_WRONLY_CLOEXEC, 0, resolve)
+        text = label.encode("utf-8", "surrogateescape")
+        opened = steps.Call(f"open {path}", "openat2", (order.procfs, path, how, len(how)))
+        file = memory.Result(opened)
+        words = f'write "{label}" to {path}'
+        found = [
+            opened,
+            steps.Call(f'label the payload "{label}"', "write", (file, text, len(text)), words),
+            steps.Call(f"close {path}", "close", (file,)),
+        ]
+    if order.procfs is not None:
+        found.append(steps.Call("close the private procfs", "close", (order.procfs,)))
+    return found
+
+
+def _join(order: Order) -> list[Operation]:
+    """Join a pid namespace for the children; this process stays outside and unseen."""
+    if order.joined_pid is None:
+        return []
+    joined = (order.joined_pid, _CLONE_NEWPID)
+    return [
+        steps.Call("join the pid namespace", "setns", joined),
+        steps.Call("close the pid namespace", "close", (order.joined_pid,)),
+    ]
+
+
+def _chdir(order: Order) -> Operation:
+    words = f'chdir to cwd ("{order.cwd}") set in config.json failed'
+    refused = (_EPERM, _EACCES)
+    return steps.Call(f"go to {order.cwd}", "chdir", (order.cwd,), words, tolerated=refused)
+
+
+def _chdir_again(order: Order, first: Operation) -> list[Operation]:
+    """Go to the working directory as the user if root could not, and see that it is inside.
+
+    getcwd(2) gives `(unreachable)/…`, and no error, for a directory of the host that was reached
+    through a leaked descriptor (CVE-2024-21626).
+    """
+    words = f'chdir to cwd ("{order.cwd}") set in config.json failed'
+    inside, scratch = "see that the working directory is inside", memory.Scratch()
+    return [
+        steps.Skip("if that was refused:", memory.Result(first), 1),
+        steps.Call(f"go to {order.cwd} as the user", "chdir", (order.cwd,), words),
+        steps.Call("ask where that is", "getcwd", (scratch, _PATH_MAX), tolerated=(_ENOENT,)),
+        steps.Expect(inside, scratch, ord("/"), _ESCAPED),
+    ]
+
+
+def _umask(order: Order) -> list[Operation]:
+    """Set the mask; not earlier, or it would bend the modes of what the runtime made."""
+    if order.umask is None:
+        return []
+    return [steps.Call(f"set the umask to {order.umask:04o}", "umask", (order.umask,))]
+
+
+def _signals() -> list[Operation]:
+    """Undo what Python (SIGPIPE, SIGXFSZ) and the caller left; SIGKILL and SIGSTOP are refused."""
+    default, none = bytes(32), bytes(8)
+    action = (1, default, 0, len(none))
+    return [
+        steps.Call(
+            "set signals 1 to 64 to their defaults", "rt_sigaction", action,
+            tolerated=(_EINVAL,), times=64,
+        ),
+        steps.Call("block no signal", "rt_sigprocmask", (_SIG_SETMASK, none, 0, len(none))),
+    ]  # fmt: skip
+
+
+def gaps(first: int, kept: list[int]) -> list[tuple[int, int]]:
+    """Return the ranges of descriptors from `first` on that hold none of `kept`."""
+    found = []
+    for each in sorted(set(kept)):
+        if each > first:
+            found.append((first, each - 1))
+        first = max(first, each + 1)
+    return [*found, (first, _LAST)]
+
+
+def _close(order: Order) -> list[Operation]:
+    """Close what nobody named, whatever it is and whoever left it open."""
+    return [
+        steps.Call(f"close descriptors {low} to {high if high < _LAST else 'the last'}",
+                   "close_range", (low, high, 0))
+        for low, high in gaps(3 + order.preserve, order.channels())
+    ]  # fmt: skip
+
+
+def _fork(order: Order) -> list[Operation]:
+    """Make the process inside the joined pid namespace, a child of the parent as this one is.
+
+    Its pid is told as decimal text; it goes on when the parent has noted that and sent a byte.
+    """
+    if order.joined_pid is None:
+        return []
+    clone = steps.Call("make the process inside the pid namespace", "clone", (_CLONE_PARENT, 0, 0, 0, 0))
+    pid, scratch = memory.Result(clone), memory.Scratch()
+    read = steps.Call("wait for the parent", "read", (order.sync, scratch, 1), again=True)
+    return [
+        clone,
+        steps.Skip("outside:", pid, 2),
+        steps.Tell(f"tell its pid on descriptor {order.sync}", order.sync, pid),
+        steps.Call("be gone", "exit_group", (0,)),
+        steps.Call("inside: lead a session", "setsid", ()),
+        read,
+        steps.Expect("go on if it sent a byte", memory.Result(read), 1, "the runtime is gone"),
+    ]
+
+
+def _wait(order: Order) -> list[Operation]:
+    """Say "created" by closing the socket and wait for the go; `run` waits for nothing.
+
+    Later failures go to `start` through the fifo and to the container's own stderr.
+    """
+    if order.go is None:
+        return []
+    read = steps.Call("wait for the go", "read", (order.go, memory.Scratch(), 1), again=True)
+    late = -1 if order.result is None else order.result
+    return [
+        steps.Report("report failures to start, and on stderr", late, 2),
+        steps.Call("say that the container is created", "close", (order.sync,)),
+        read,
+        steps.Expect("start if it is one byte", memory.Result(read), 1, "the go fifo was closed"),
+    ]
+
+
+def _hooks(order: Order) -> list[Operation]:
+    """Run the hooks as the payload's user, under its filter, as runc does."""
+    return [
+        steps.Hook(
+            hook.number, hook.path, hook.args, order.env if hook.env is None else hook.env,
+            hook.timeout, order.hook_state,
+        )
+        for hook in order.hooks
+    ]  # fmt: skip

@@ -1,0 +1,259 @@
+"""The state directory: ROOT/ID and what lies in it.
+
+    ROOT/ID/            0700; made by create, its existence is the claim on the id
+      state.json        written whole to another name and renamed, before the payload may run
+      config.json       the bundle's, as it was at create
+      traces            what outside of the directory is the container's (cgroup, mounts), one a
+                        line; made before they are, so that nothing is lost if all else is
+      exec.fifo         `start` writes the go here; exists while the container is created
+      exec.result       the native program tells `start` here how it ended
+      lock              held (flock) by create, start and delete, never by state or kill, since
+                        hooks may take long; made by create
+
+The root itself is 0700 and ours, so no component of these paths is under somebody else's control.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import posix
+import time
+
+from pyruntime import errors, jsonfile
+from pyruntime.errors import doing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    State = dict[str, Any]
+
+FORMAT = 1
+GO, RESULT = "exec.fifo", "exec.result"
+_ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+.-")
+_CLOEXEC = posix.O_CLOEXEC
+_STICKY_PRIVATE = 0o1700
+
+
+def check_id(id: str) -> None:  # noqa: A002 - the spec's word
+    """Check that an id is a plain file name of letters, digits and `_+.-`.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not id or not _ALLOWED.issuperset(id) or id in (".", "..") or len(id) > 255:
+        raise errors.UsageError("invalid container ID format")
+
+
+class Entry:
+    """The directory of one container."""
+
+    __slots__ = ("directory", "id")
+
+    def __init__(self, root: str, id: str) -> None:  # noqa: A002
+        check_id(id)
+        self.id = id
+        self.directory = f"{root}/{id}"
+
+    def path(self, name: str) -> str:
+        """Return the path of a file in the directory."""
+        return f"{self.directory}/{name}"
+
+    def make(self, root: str) -> None:
+        """Claim the id.
+
+        Raises:
+            AlreadyExists: somebody has it.
+            KernelError: the directory cannot be made.
+        """
+        _make_root(root)
+        with doing("make the state directory", self.directory):
+            try:
+                posix.mkdir(self.directory, 0o700)
+            except FileExistsError:
+                raise errors.AlreadyExists from None
+
+    def exists(self) -> bool:
+        """Tell whether the directory is there."""
+        try:
+            posix.stat(self.directory)
+        except OSError:
+            return False
+        return True
+
+    def lock(self, patience: float | None = None) -> int:
+        """Wait for the lock of the container; closing the descriptor gives it back.
+
+        Args:
+            patience: seconds after which to go on without it, None to wait for ever.
+
+        Raises:
+            NotFound: there is no such container.
+        """
+        flags = posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW | _CLOEXEC
+        try:
+            descriptor = posix.open(self.path("lock"), flags, 0o600)
+        except (FileNotFoundError, NotADirectoryError):
+            raise errors.NotFound from None
+        if patience is None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            return descriptor
+        limit = time.monotonic() + patience
+        while time.monotonic() < limit:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.01)
+            else:
+                break
+        return descriptor
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file whole or not at all.
+
+        Raises:
+            KernelError: it cannot be written.
+        """
+        temporary = self.path(f"{name}.new")
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW | _CLOEXEC
+        with doing("write", self.path(name)):
+            descriptor = posix.open(temporary, flags, 0o600)
+            try:
+                while content:
+                    content = content[posix.write(descriptor, content) :]
+            finally:
+                posix.close(descriptor)
+            posix.rename(temporary, self.path(name))
+
+    def read(self, name: str) -> bytes:
+        """Read a file of the directory.
+
+        Raises:
+            OSError: it is not there or not readable.
+        """
+        descriptor = posix.open(self.path(name), posix.O_RDONLY | posix.O_NOFOLLOW | _CLOEXEC)
+        try:
+            content = b""
+            while piece := posix.read(descriptor, 1 << 16):
+                content += piece
+            return content
+        finally:
+            posix.close(descriptor)
+
+    def save(self, state: State) -> None:
+        """Write state.json.
+
+        Raises:
+            KernelError: it cannot be written.
+        """
+        self.write("state.json", jsonfile.encode(state).encode("utf-8", "surrogateescape"))
+
+    def load(self) -> State:
+        """Read state.json.
+
+        Raises:
+            NotFound: there is no such container.
+            RuntimeFailure: the file is damaged.
+        """
+        try:
+            content = self.read("state.json")
+        except (FileNotFoundError, NotADirectoryError):
+            raise errors.NotFound from None
+        state = jsonfile.decode(content.decode("utf-8", "surrogateescape"), self.path("state.json"))
+        if not isinstance(state, dict) or state.get("format") != FORMAT:
+            cure = f"use delete --force {self.id}"
+            raise errors.RuntimeFailure(f"{self.path('state.json')} is not a state of ours; {cure}")
+        return state
+
+    def trace(self, cgroup: str, mounted: str) -> None:
+        """Note what will exist outside of the directory, before it does.
+
+        Raises:
+            KernelError: it cannot be written.
+        """
+        self.write("traces", f"{cgroup}\n{mounted}\n".encode("utf-8", "surrogateescape"))
+
+    def traces(self) -> tuple[str, str]:
+        """Return what `trace` noted: the cgroup's directory and a host mount, empty for none."""
+        try:
+            told = self.read("traces").decode("utf-8", "surrogateescape").split("\n")
+        except OSError:
+            return "", ""
+        return (told[0], told[1]) if len(told) > 1 else ("", "")
+
+    def make_fifos(self) -> tuple[int, int]:
+        """Make both fifos and open them for both ends, so that neither open waits nor ends.
+
+        Returns:
+            Descriptors of go and result.
+
+        Raises:
+            KernelError: they cannot be made.
+        """
+        opened: list[int] = []
+        for name in (GO, RESULT):
+            with doing("make the fifo", self.path(name)):
+                posix.mkfifo(self.path(name), 0o600)
+                opened.append(posix.open(self.path(name), posix.O_RDWR | _CLOEXEC))
+        return opened[0], opened[1]
+
+    def has(self, name: str) -> bool:
+        """Tell whether a file of the directory exists."""
+        try:
+            posix.lstat(self.path(name))
+        except OSError:
+            return False
+        return True
+
+    def forget(self, name: str) -> None:
+        """Remove a file of the directory, if it is there."""
+        try:
+            posix.unlink(self.path(name))
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise
+
+    def remove(self) -> None:
+        """Remove the directory and what is in it; an id that is gone is no error.
+
+        Raises:
+            KernelError: something cannot be removed.
+        """
+        with doing("remove the state directory", self.directory):
+            try:
+                for name in posix.listdir(self.directory):
+                    posix.unlink(self.path(name))
+                posix.rmdir(self.directory)
+            except FileNotFoundError:
+                return
+
+
+def _make_root(root: str) -> None:
+    """Make the root of all states, ours alone.
+
+    The sticky bit keeps it from being swept out of XDG_RUNTIME_DIR (XDG base directory
+    specification: such files survive the periodic clean-up).
+
+    Raises:
+        KernelError: it cannot be made.
+    """
+    made = ""
+    with doing("make the state root", root):
+        for part in root.strip("/").split("/"):
+            made += f"/{part}"
+            try:
+                posix.mkdir(made, 0o700)
+            except FileExistsError:
+                continue
+            if made == root and posix.geteuid() != 0:
+                posix.chmod(root, _STICKY_PRIVATE)
+
+
+def ids(root: str) -> list[str]:
+    """Return the ids below a root, sorted.
+
+    Raises:
+        OSError: the root cannot be listed.
+    """
+    return sorted(name for name in posix.listdir(root) if _ALLOWED.issuperset(name))

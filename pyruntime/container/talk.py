@@ -1,0 +1,101 @@
+"""What parent and child say to each other while a container is born.
+
+    parent                                    child
+      clone3 into the cgroup ──────────────▶
+      oom_score_adj                             joins namespaces, mounts
+                            ◀─ hooks            "all is mounted, the root not yet changed"
+      prestart, createRuntime
+      hooked ──────────────────────────────▶   createContainer; changes the root, sheds Python
+                            ◀─ warn TEXT        any time; goes to the caller's log
+                            ◀─ ready            "everything is done but the last steps"
+      rlimits, state.json
+      proceed ─────────────────────────────▶   becomes the native program, which plays the script
+                            ◀─ DECIMAL          only in a joined pid namespace: the pid of the
+      state.json with that pid                  process that will be the container's
+      proceed ─────────────────────────────▶
+                            ◀─ (end of file)    create: the program waits for `start`
+                                                run: the payload runs
+
+    Instead of any line of the child: `failed TEXT` (Python) or any other text (the native
+    program), and then the end.
+
+One SEQPACKET pair, one message a packet: a word and, after a space, a text. The child sits among
+hostile files, so the parent knows only these words, cuts at `LONGEST`, and takes from the child
+no path, no structure and no descriptor.
+"""
+
+from __future__ import annotations
+
+import _socket
+
+from pyruntime import errors
+
+LONGEST = 16384
+
+_KNOWN = ("hooks", "ready", "warn", "failed")
+
+
+class Line:
+    """One end of the pair."""
+
+    __slots__ = ("socket",)
+
+    def __init__(self, socket: _socket.socket) -> None:
+        self.socket = socket
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self.socket.fileno()
+
+    def say(self, word: str, text: str = "") -> None:
+        """Send one message; a text that is too long is cut.
+
+        Raises:
+            BrokenPipeError: the other end is gone.
+        """
+        packet = f"{word} {text}".rstrip().encode("utf-8", "replace")
+        self.socket.send(packet[:LONGEST])
+
+    def hear(self) -> tuple[str, str] | None:
+        """Wait for one message; None when the other end is gone.
+
+        Returns:
+            (word, text); the native program's own words come as ("failed", text) and its decimal
+            number as ("pid", digits).
+        """
+        try:
+            packet = self.socket.recv(LONGEST)
+        except ConnectionResetError:
+            return None
+        if not packet:
+            return None
+        if packet.isdigit():
+            return "pid", packet.decode("ascii")
+        message = packet.decode("utf-8", "replace")
+        word, _, text = message.partition(" ")
+        return (word, text) if word in _KNOWN else ("failed", message)
+
+    def expect(self, word: str) -> None:
+        """Wait for exactly this word; the child's way to wait for its parent.
+
+        Raises:
+            ChildFailed: the parent is gone.
+        """
+        packet = self.socket.recv(LONGEST)
+        if packet != word.encode("ascii"):
+            raise errors.ChildFailed("the runtime went away")
+
+    def close(self) -> None:
+        """Let go of this end."""
+        self.socket.close()
+
+
+def pair() -> tuple[Line, Line]:
+    """Make both ends, close-on-exec.
+
+    Raises:
+        OSError: no descriptors left.
+    """
+    kind = _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC
+    parent, child = _socket.socketpair(_socket.AF_UNIX, kind)
+    return Line(parent), Line(child)

@@ -1,0 +1,144 @@
+"""Paths hidden from the container, and paths that it may only read."""
+
+from __future__ import annotations
+
+import errno
+import posix
+
+from pyruntime.errors import doing
+from pyruntime.feature import devices
+from pyruntime.feature.step import Step
+from pyruntime.kernel import attach, mount, path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyruntime.spec.shapes import Config
+
+
+class ReadonlyPathStep(Step):
+    """Make `path` and what is mounted below it read-only."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, where: str) -> None:
+        self.path = where
+
+    def describe(self) -> str:
+        """Name the path."""
+        return f"make {self.path} read-only"
+
+
+class MaskStep(Step):
+    """Hide `path`: a file behind /dev/null, a directory behind an empty one."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, where: str) -> None:
+        self.path = where
+
+    def describe(self) -> str:
+        """Name the path."""
+        return f"hide {self.path}"
+
+
+def plan(config: Config) -> list[Step]:
+    """Work out both lists, without repetitions; the read-only ones first, as runc does."""
+    linux = config.get("linux", {})
+    readonly = dict.fromkeys(linux.get("readonlyPaths") or [])
+    masked = dict.fromkeys(linux.get("maskedPaths") or [])
+    return [*(ReadonlyPathStep(where) for where in readonly), *(MaskStep(where) for where in masked)]
+
+
+def apply(steps: list[Step], root: int) -> None:
+    """Hide and protect the paths inside `root`; those that are missing are left out.
+
+    Raises:
+        KernelError: a mount call failed.
+    """
+    cover = _Cover(root)
+    try:
+        for step in steps:
+            if isinstance(step, ReadonlyPathStep):
+                with doing("make read-only", step.path):
+                    _protect(root, step.path)
+            elif isinstance(step, MaskStep):
+                with doing("mask the path", step.path):
+                    cover.hide(step.path)
+    finally:
+        cover.close()
+
+
+def _protect(root: int, where: str) -> None:
+    """Mount a read-only clone of the tree at `where` onto itself."""
+    try:
+        target = path.resolve(root, where)
+    except FileNotFoundError:
+        return
+    tree = mount.open_tree(target, "", recursive=True)
+    try:
+        mount.mount_setattr(tree, add=mount.ATTR_RDONLY)
+        attach.onto_present(root, where, tree, target)
+    finally:
+        posix.close(tree)
+
+
+class _Cover:
+    """What is laid over masked paths: one /dev/null and one empty directory for all of them."""
+
+    __slots__ = ("empty", "null", "root")
+
+    def __init__(self, root: int) -> None:
+        self.root, self.null, self.empty = root, -1, -1
+
+    def hide(self, where: str) -> None:
+        """Cover one path, unless it is missing."""
+        try:
+            target = path.resolve(self.root, where)
+        except FileNotFoundError:
+            return
+        cover = self._directory() if attach.is_directory(target) else self._file()
+        try:
+            attach.onto_present(self.root, where, cover, target)
+        finally:
+            if cover != self.empty:
+                posix.close(cover)
+
+    def _file(self) -> int:
+        """Clone a mount of the container's verified /dev/null."""
+        if self.null < 0:
+            self.null = devices.open_null(self.root)
+        return mount.open_tree(self.null, "")
+
+    def _directory(self) -> int:
+        """Make the empty read-only directory, or clone it where it is mounted already.
+
+        One superblock serves all: each costs the kernel some 20 µs and memory (runc#5275).
+        """
+        if self.empty >= 0:
+            return mount.open_tree(self.empty, "")
+        self.empty = _make_empty()
+        return self.empty
+
+    def close(self) -> None:
+        """Let go of both."""
+        for descriptor in (self.null, self.empty):
+            if descriptor >= 0:
+                posix.close(descriptor)
+
+
+def _make_empty() -> int:
+    """Make a tmpfs that holds nothing and takes nothing."""
+    for inodes in ("1", "2"):  # the root directory needs one more on some kernels
+        context = mount.fsopen("tmpfs")
+        try:
+            mount.fsconfig(context, "source", "tmpfs")
+            mount.fsconfig(context, "nr_blocks", "1")
+            mount.fsconfig(context, "nr_inodes", inodes)
+            mount.fsconfig(context, "ro")
+            return mount.fsmount(context, mount.ATTR_RDONLY)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EINVAL) or inodes == "2":
+                raise
+        finally:
+            posix.close(context)
+    raise AssertionError  # the loop returns or raises

@@ -1,0 +1,146 @@
+"""The one door to the kernel: raw system calls that `posix` does not have.
+
+Importing `ctypes` costs 2.5 ms and the calls themselves nothing, so this file builds the one
+function pointer it needs from the C half, `_ctypes`, and falls back to `ctypes` where a Python
+lacks that private form. A test compares both.
+"""
+
+from __future__ import annotations
+
+import posix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    Argument = int | bytes | bytearray | str | None
+
+# The private half's names are unknown to type checkers.
+try:
+    ctypes: Any = __import__("_ctypes")
+
+    class Word(ctypes._SimpleCData):  # type: ignore[misc]  # noqa: SLF001
+        """One machine word; a bare Python integer would be passed as a 32-bit int."""
+
+        _type_ = "l"
+
+    class Text(ctypes._SimpleCData):  # type: ignore[misc]  # noqa: SLF001
+        """A pointer to the bytes of a bytes object."""
+
+        _type_ = "z"
+
+    class Octet(ctypes._SimpleCData):  # type: ignore[misc]  # noqa: SLF001
+        """One byte, the element of a buffer that the kernel fills."""
+
+        _type_ = "B"
+
+    class Syscall(ctypes.CFuncPtr):  # type: ignore[misc]
+        """The type of syscall(2): machine words in, a machine word out, errno kept."""
+
+        _flags_ = ctypes.FUNCFLAG_CDECL | ctypes.FUNCFLAG_USE_ERRNO
+        _restype_ = Word
+
+    _syscall: Any = Syscall(ctypes.dlsym(ctypes.dlopen(None, 0), "syscall"))
+except (ImportError, AttributeError, TypeError):  # a Python without that half
+    import ctypes
+
+    Word, Text, Octet = ctypes.c_long, ctypes.c_char_p, ctypes.c_ubyte  # type: ignore[misc]
+    _syscall = ctypes.CDLL(None, use_errno=True).syscall
+    _syscall.restype = ctypes.c_long
+
+MACHINE = posix.uname().machine
+ORDER: Literal["little"] = "little"  # of both architectures of the base line
+
+# Calls from 424 upwards have one number on every architecture of the base line.
+_COMMON = {
+    "pidfd_send_signal": 424,
+    "open_tree": 428,
+    "move_mount": 429,
+    "fsopen": 430,
+    "fsconfig": 431,
+    "fsmount": 432,
+    "fspick": 433,
+    "pidfd_open": 434,
+    "clone3": 435,
+    "close_range": 436,
+    "openat2": 437,
+    "pidfd_getfd": 438,
+    "mount_setattr": 442,
+}
+_X86_64 = {
+    "read": 0, "write": 1, "close": 3, "mmap": 9, "rt_sigaction": 13, "rt_sigprocmask": 14,
+    "ioctl": 16, "socket": 41, "clone": 56, "execve": 59, "exit": 60, "wait4": 61, "fcntl": 72,
+    "getcwd": 79, "chdir": 80, "fchdir": 81, "umask": 95, "setgroups": 116, "setresuid": 117,
+    "setresgid": 119, "capget": 125, "capset": 126, "personality": 135, "statfs": 137,
+    "fstatfs": 138, "prctl": 157, "pivot_root": 155, "chroot": 161, "mount": 165, "umount2": 166,
+    "sethostname": 170, "setdomainname": 171, "exit_group": 231, "add_key": 248, "keyctl": 250,
+    "ioprio_set": 251, "set_mempolicy": 238, "mknodat": 259, "unshare": 272, "dup3": 292,
+    "pipe2": 293, "prlimit64": 302, "setns": 308, "sched_setattr": 314, "seccomp": 317,
+    "memfd_create": 319, "bpf": 321, "execveat": 322, "statx": 332, "setsid": 112,
+    "sched_setaffinity": 203, "getdents64": 217, "ppoll": 271, "getppid": 110, "kill": 62,
+}  # fmt: skip
+_GENERIC = {
+    "getcwd": 17, "dup3": 24, "fcntl": 25, "ioctl": 29, "ioprio_set": 30, "mknodat": 33,
+    "umount2": 39, "mount": 40, "pivot_root": 41, "statfs": 43, "fstatfs": 44, "chdir": 49,
+    "fchdir": 50, "chroot": 51, "close": 57, "pipe2": 59, "getdents64": 61, "read": 63,
+    "write": 64, "ppoll": 73, "capget": 90, "capset": 91, "personality": 92, "exit": 93,
+    "exit_group": 94, "unshare": 97, "sched_setaffinity": 122, "kill": 129, "rt_sigaction": 134,
+    "rt_sigprocmask": 135, "setresuid": 147, "setresgid": 149, "setsid": 157, "setgroups": 159,
+    "sethostname": 161, "setdomainname": 162, "umask": 166, "prctl": 167, "getppid": 173,
+    "socket": 198, "add_key": 217, "keyctl": 219, "clone": 220, "execve": 221, "mmap": 222,
+    "set_mempolicy": 237, "wait4": 260, "prlimit64": 261, "setns": 268, "sched_setattr": 274,
+    "seccomp": 277, "memfd_create": 279, "bpf": 280, "execveat": 281, "statx": 291,
+}  # fmt: skip
+
+NUMBER: dict[str, int] = _COMMON | (_X86_64 if MACHINE == "x86_64" else _GENERIC)
+
+_arrays: dict[int, type] = {}
+
+
+def _buffer(memory: bytearray) -> object:
+    """View a bytearray as memory that the kernel may fill."""
+    size = len(memory)
+    if size not in _arrays:
+        _arrays[size] = type("Buffer", (ctypes.Array,), {"_type_": Octet, "_length_": size})
+    return _arrays[size].from_buffer(memory)  # type: ignore[attr-defined]
+
+
+def _word(argument: Argument) -> object:
+    """Turn one Python value into what syscall(2) takes."""
+    if isinstance(argument, int):
+        return Word(argument)
+    if argument is None:
+        return Word(0)
+    if isinstance(argument, str):
+        if "\0" in argument:
+            raise OSError(22, "Invalid argument", argument)
+        return argument.encode("utf-8", "surrogateescape")
+    if isinstance(argument, bytearray):
+        return _buffer(argument)
+    return argument
+
+
+def call(name: str, *arguments: Argument) -> int:
+    """Make the system call `name` and return its result.
+
+    Integers are passed as full words, str as its bytes (surrogateescape), bytes as a pointer to
+    memory that the kernel only reads, bytearray as memory that it may fill, None as 0.
+
+    Raises:
+        OSError: with the errno of the call.
+        KeyError: no such call in `NUMBER` (a bug).
+    """
+    result: int = _syscall(Word(NUMBER[name]), *[_word(argument) for argument in arguments])
+    if result == -1 and (number := ctypes.get_errno()):
+        raise OSError(number, posix.strerror(number))
+    return result
+
+
+def address(memory: bytes | bytearray) -> int:
+    """Return where the bytes of `memory` lie, for structures that hold pointers.
+
+    The caller keeps `memory` alive until the call is done.
+    """
+    if isinstance(memory, bytearray):
+        return int(ctypes.addressof(_buffer(memory)))
+    return int(Word.from_buffer(Text(memory)).value)

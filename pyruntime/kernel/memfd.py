@@ -1,0 +1,119 @@
+"""Files in memory that nobody can change any more, and the execution of one of them."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import posix
+
+from pyruntime.kernel import door, mount
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_MFD_CLOEXEC = 0x01
+_MFD_ALLOW_SEALING = 0x02
+_MFD_NOEXEC_SEAL = 0x08
+_MFD_EXEC = 0x10
+
+_F_ADD_SEALS = 1033
+_SEAL_SHRINK_GROW_WRITE = 0x0F  # F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE
+
+_AT_EMPTY_PATH = 0x1000
+
+
+def sealed(name: str, content: bytes, executable: bool) -> int:
+    """Make a file in memory that holds `content` and can never be changed.
+
+    A container that reaches the file as /proc/PID/exe cannot write to it (CVE-2019-5736). Where
+    the host forbids executable memfds (vm.memfd_noexec=2), the file lies on a read-only tmpfs that
+    is mounted nowhere.
+
+    Args:
+        name: shown in /proc as `/memfd:NAME (deleted)`.
+        content: all of it.
+        executable: whether it is a program.
+
+    Returns:
+        Its descriptor, close-on-exec.
+
+    Raises:
+        OSError: as memfd_create(2) or, for the tmpfs, fsmount(2) gives it.
+    """
+    kind = _MFD_EXEC if executable else _MFD_NOEXEC_SEAL
+    try:
+        descriptor = _created(name, kind)
+    except PermissionError:
+        if not executable:
+            raise
+        return _on_tmpfs(name, content)
+    _write(descriptor, content)
+    fcntl.fcntl(descriptor, _F_ADD_SEALS, _SEAL_SHRINK_GROW_WRITE)
+    return descriptor
+
+
+def execute(descriptor: int, argv: list[str], env: list[str]) -> NoReturn:
+    """Replace this process by the program that is open at `descriptor` (execveat(2)).
+
+    Args:
+        descriptor: of the program; no path is needed, so none can be exchanged.
+        argv: its arguments.
+        env: its environment block, string by string; they need not contain a `=`.
+
+    Raises:
+        OSError: as the call gives it.
+    """
+    words = [_terminated(text) for text in argv], [_terminated(text) for text in env]
+    rows = [_row(texts) for texts in words]  # `words` must live until the call is made
+    door.call("execveat", descriptor, "", rows[0], rows[1], _AT_EMPTY_PATH)
+    raise OSError(errno.ENOEXEC, posix.strerror(errno.ENOEXEC))
+
+
+def _created(name: str, kind: int) -> int:
+    """Create the memfd; kernels before 6.3 know no `kind`."""
+    flags = _MFD_CLOEXEC | _MFD_ALLOW_SEALING
+    try:
+        return posix.memfd_create(name, flags | kind)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    return posix.memfd_create(name, flags)
+
+
+def _on_tmpfs(name: str, content: bytes) -> int:
+    """Put the program on a tmpfs without a place in the tree and make that read-only."""
+    context = mount.fsopen("tmpfs")
+    try:
+        mounted = mount.fsmount(context)
+    finally:
+        posix.close(context)
+    try:
+        flags = posix.O_CREAT | posix.O_EXCL | posix.O_WRONLY | posix.O_CLOEXEC
+        descriptor = posix.open(name, flags, 0o500, dir_fd=mounted)
+        try:
+            _write(descriptor, content)
+        finally:
+            posix.close(descriptor)  # or the program would be busy
+        closed = mount.ATTR_RDONLY | mount.ATTR_NOSUID | mount.ATTR_NODEV
+        mount.mount_setattr(mounted, add=closed)
+        return posix.open(name, posix.O_RDONLY | posix.O_CLOEXEC, dir_fd=mounted)
+    finally:
+        posix.close(mounted)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Write all of `content`."""
+    at = 0
+    while at < len(content):
+        at += posix.write(descriptor, content[at:] if at else content)
+
+
+def _terminated(text: str) -> bytes:
+    """Return the bytes of an argument with the NUL behind them."""
+    return text.encode("utf-8", "surrogateescape") + b"\0"
+
+
+def _row(texts: list[bytes]) -> bytes:
+    """Return an array of pointers to `texts`, ended by a null pointer."""
+    return b"".join(door.address(text).to_bytes(8, door.ORDER) for text in texts) + bytes(8)

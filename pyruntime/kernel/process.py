@@ -1,0 +1,185 @@
+"""Processes: clone3(2), pidfds, prctl(2), limits, start times."""
+
+from __future__ import annotations
+
+import errno
+import posix
+
+from pyruntime.kernel import door
+
+CLONE_NEWTIME = 0x00000080
+CLONE_FILES = 0x00000400
+CLONE_PIDFD = 0x00001000
+CLONE_PARENT = 0x00008000
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+_CLONE_CLEAR_SIGHAND = 0x100000000
+_CLONE_INTO_CGROUP = 0x200000000
+_SIGCHLD = 17
+
+_PR_SET_DUMPABLE = 4
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+
+DEAD = ("Z", "X", "x")
+
+
+def clone3(flags: int, cgroup: int | None) -> tuple[int, int]:
+    """Make a child in new namespaces and, if given, in another cgroup.
+
+    The child has every handler reset, since pid 1 must not run a Python signal handler.
+
+    Args:
+        flags: CLONE_NEW… flags.
+        cgroup: descriptor of a cgroup v2 directory, or None to stay in the caller's.
+
+    Returns:
+        (pid, pidfd) in the parent, (0, -1) in the child.
+
+    Raises:
+        OSError: EBUSY (the cgroup has children with controllers), EACCES, ENOSPC (a limit on
+            namespaces), EPERM, EAGAIN.
+    """
+    pidfd = bytearray(4)
+    flags |= CLONE_PIDFD | _CLONE_CLEAR_SIGHAND
+    if cgroup is not None:
+        flags |= _CLONE_INTO_CGROUP
+    words = (flags, door.address(pidfd), 0, 0, _SIGCHLD, 0, 0, 0, 0, 0, cgroup or 0)
+    wish = b"".join(word.to_bytes(8, door.ORDER) for word in words)
+    pid = door.call("clone3", wish, len(wish))
+    return pid, int.from_bytes(pidfd, door.ORDER) if pid else -1
+
+
+def clone_sharing_files() -> int:
+    """Fork a child that shares the table of descriptors (clone(2), CLONE_FILES).
+
+    Returns:
+        The child's pid, 0 in the child.
+
+    Raises:
+        OSError: as clone(2) gives it.
+    """
+    return door.call("clone", CLONE_FILES | _SIGCHLD, 0, 0, 0, 0)
+
+
+def is_single_threaded() -> bool:
+    """Tell whether this process has one thread; a clone of several may hang (gh-84559)."""
+    return len(posix.listdir("/proc/self/task")) == 1
+
+
+def unshare(flags: int) -> None:
+    """Leave namespaces for new ones (unshare(2)).
+
+    Raises:
+        OSError: as the call gives it.
+    """
+    door.call("unshare", flags)
+
+
+def setns(descriptor: int, kind: int = 0) -> None:
+    """Join the namespace that `descriptor` refers to; `kind` (CLONE_NEW…) is checked by the kernel.
+
+    Raises:
+        OSError: EINVAL where it is a namespace of another type.
+    """
+    door.call("setns", descriptor, kind)
+
+
+def set_dumpable(*, dumpable: bool) -> None:
+    """Let (or forbid) unprivileged tracing of this process and the reading of its /proc files.
+
+    Raises:
+        OSError: never in practice.
+    """
+    door.call("prctl", _PR_SET_DUMPABLE, int(dumpable), 0, 0, 0)
+
+
+def set_child_subreaper() -> None:
+    """Become the parent of every orphan below this process.
+
+    Raises:
+        OSError: never in practice.
+    """
+    door.call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def set_name(name: str) -> None:
+    """Set the command name that ps(1) shows (15 bytes).
+
+    Raises:
+        OSError: never in practice.
+    """
+    door.call("prctl", _PR_SET_NAME, name, 0, 0, 0)
+
+
+def prlimit(pid: int, resource: int, soft: int, hard: int) -> None:
+    """Set a resource limit of another process (prlimit64(2)).
+
+    Raises:
+        OSError: EPERM for raising a hard limit without CAP_SYS_RESOURCE, EINVAL for soft > hard.
+    """
+    wish = soft.to_bytes(8, door.ORDER) + hard.to_bytes(8, door.ORDER)
+    door.call("prlimit64", pid, resource, wish, None)
+
+
+def stat(pid: int) -> tuple[str, int] | None:
+    """Return the state letter and the start time of a process, None when there is none.
+
+    The start time (field 22 of /proc/PID/stat, clock ticks since boot) tells a process from a
+    later one that was given the same pid.
+    """
+    try:
+        descriptor = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fields = posix.read(descriptor, 1024).rpartition(b")")[2].split()
+    except ProcessLookupError:
+        return None
+    finally:
+        posix.close(descriptor)
+    return fields[0].decode("ascii"), int(fields[19])
+
+
+def open_pidfd(pid: int, start_time: int) -> int | None:
+    """Open a pidfd of the process that started at `start_time`, None when that one is gone.
+
+    The descriptor is taken first and the time compared after it, so a recycled pid is never used.
+
+    Raises:
+        OSError: as pidfd_open(2) gives it, but for ESRCH.
+    """
+    try:
+        pidfd = posix.pidfd_open(pid, 0)
+    except OSError as error:
+        if error.errno in (errno.ESRCH, errno.EINVAL):
+            return None
+        raise
+    known = stat(pid)
+    if known is None or known[0] in DEAD or known[1] != start_time:
+        posix.close(pidfd)
+        return None
+    return pidfd
+
+
+def send_signal(pidfd: int, signal: int) -> None:
+    """Send a signal to the process of a pidfd.
+
+    Raises:
+        OSError: ESRCH when it is gone, EINVAL for a number that is no signal.
+    """
+    door.call("pidfd_send_signal", pidfd, signal, None, 0)
+
+
+def close_from(first: int) -> None:
+    """Close every descriptor from `first` on (close_range(2)).
+
+    Raises:
+        OSError: never in practice.
+    """
+    door.call("close_range", first, 0xFFFFFFFF, 0)

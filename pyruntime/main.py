@@ -1,0 +1,242 @@
+"""From argv to exit code: read the line, call the command, say what went wrong.
+
+The only catcher of errors. A failure is logged once (to --log when given) and told in one line on
+standard error; its class knows the exit code. Modules are loaded as the line needs them, since
+each costs about as much as a system call costs a C program.
+"""
+
+from __future__ import annotations
+
+import _signal
+import posix
+import sys
+
+from pyruntime import errors
+from pyruntime.command import fast, grammar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyruntime.command.grammar import Option, Values
+
+_MAKERS = ("create", "run")  # they make the process that inherits what the caller handed over
+_SILENT = ("state", "kill")  # they never warn, so the log is opened only for a failure
+_LOGGED = frozenset(("log", "log_format", "log_level", "debug"))
+_FORMATS = ("text", "json")
+_DRIVERS = ("cgroupfs", "systemd", "disabled")
+_ROOTLESS = ("", "1", "t", "true", "0", "f", "false", "auto")
+_INTERRUPTED = 130
+_PIPE_BROKEN = 141  # 128 + SIGPIPE, as the shell sees a program that the signal ended
+
+
+def launched() -> None:
+    """Run the command line of this process and end it; everything is written by then."""
+    posix._exit(main(sys.argv[1:]))  # noqa: SLF001 - its one name
+
+
+def main(argv: list[str]) -> int:
+    """Run one command line (without the program's name); return the exit code."""
+    settings: Values = {}
+    try:
+        _fill_standard_descriptors()
+        # A caller that ignores SIGCHLD would take our children's exit statuses away, wait(2).
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+        line = _read(argv)
+        if not isinstance(line, grammar.Line):
+            return line
+        settings = line.settings
+        return _perform(line)
+    except errors.RuntimeFailure as failure:
+        return _report(failure.say(), failure.code, getattr(failure, "settings", settings))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a bug of ours must be one line too
+        return _report(_bug(error, debug="debug" in settings), 1, settings)
+
+
+def absolute(path: str) -> str:
+    """Return a path as seen from the caller's directory; `..` is left to the kernel.
+
+    Taking `..` out by its letters would go astray behind a symbolic link.
+
+    Raises:
+        KernelError: the directory of the caller is gone.
+    """
+    if path[:1] != "/":
+        with errors.doing("getcwd"):
+            path = f"{posix.getcwd()}/{path}"
+    if "//" in path or "/." in path or path[-1:] == "/":
+        path = "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
+    return path
+
+
+def write(descriptor: int, text: str) -> None:
+    """Write all of a text (sys.stdout would keep some of it, and launched() ends without it).
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    left = text.encode("utf-8", "surrogateescape")
+    while left:
+        try:
+            left = left[posix.write(descriptor, left) :]
+        except BlockingIOError:  # the caller gave us a pipe that does not block: wait for room
+            import select
+
+            select.select((), (descriptor,), ())
+
+
+def _fill_standard_descriptors() -> None:
+    """Put /dev/null where the caller closed 0, 1 or 2; else the next file opened lands there."""
+    for number in range(3):
+        try:
+            posix.fstat(number)
+        except OSError:
+            with errors.doing("open", "/dev/null"):
+                posix.set_inheritable(posix.open("/dev/null", posix.O_RDWR), True)  # noqa: FBT003
+
+
+def _read(argv: list[str]) -> grammar.Line | int:
+    """Read the line exactly, or have click do it."""
+    line = None
+    if grammar.COMPLETION.encode() not in posix.environ:
+        line = fast.read(argv)
+    if line is None:
+        from pyruntime.command import full
+
+        return full.read(argv)
+    return line
+
+
+def _perform(line: grammar.Line) -> int:
+    """Call the command; print what it returns if that is a text."""
+    more = {}
+    if line.command in _MAKERS:
+        from pyruntime.container import caller
+
+        more["caller"] = caller.note()
+    _check(line)
+    root = _root(line)
+    command = __import__(f"pyruntime.command.{line.command}", fromlist=["perform"])
+    try:
+        answer: int | str = command.perform(line, root, **more)
+    except errors.RuntimeFailure as failure:
+        if line.command not in _MAKERS:
+            raise
+        text = f"{grammar.NAME} {line.command} failed: {failure.say()}"
+        return _report(text, failure.code, line.settings)
+    return answer if isinstance(answer, int) else _answer(answer)
+
+
+def _check(line: grammar.Line) -> None:
+    """Make paths absolute, open the log and refuse global options with impossible values."""
+    _make_absolute(line.settings, grammar.GLOBAL)
+    if line.command in grammar.COMMANDS:
+        _make_absolute(line.options, grammar.COMMANDS[line.command][5])
+    settings = line.settings
+    if _wants_log(line):
+        _open_log(settings)
+    if settings.get("cgroup_manager", "cgroupfs") not in _DRIVERS:
+        raise errors.UsageError(f"invalid cgroup-manager: {settings['cgroup_manager']}")
+    if str(settings.get("rootless", "")).lower() not in _ROOTLESS:
+        raise errors.UsageError(f"invalid rootless: {settings['rootless']}")
+
+
+def _make_absolute(values: Values, options: tuple[Option, ...]) -> None:
+    for option in options:
+        name = grammar.key(option)
+        if option[1] == "path" and values.get(name):
+            values[name] = absolute(str(values[name]))
+
+
+def _root(line: grammar.Line) -> str:
+    """Return the state root."""
+    if "root" in line.settings:
+        root = absolute(str(line.settings["root"]))
+        if _is_top(root):
+            raise errors.UsageError("Option --root argument should not be set to /")
+        return root
+    from pyruntime.command import roots
+
+    root = roots.default(posix.environ)
+    if line.command in _MAKERS:
+        roots.prepare(root)
+    return root
+
+
+def _is_top(path: str) -> bool:
+    """Tell whether an absolute path is / by its letters (//, /., /a/..)."""
+    depth = 0
+    for part in path.split("/"):
+        if part == "..":
+            depth = max(depth - 1, 0)
+        elif part not in ("", "."):
+            depth += 1
+    return depth == 0
+
+
+def _wants_log(line: grammar.Line) -> bool:
+    """Tell whether the log has to be opened before the command begins."""
+    if line.command in _SILENT:
+        odd = line.settings.get("log_format", "text") not in _FORMATS
+        return odd or "log_level" in line.settings
+    return not _LOGGED.isdisjoint(line.settings)
+
+
+def _open_log(settings: Values) -> None:
+    from pyruntime import log
+
+    form = str(settings.get("log_format", "text"))
+    path = str(settings.get("log", "")) or None
+    log.open(path, form, "debug" in settings, str(settings.get("log_level", "")))
+
+
+def _answer(text: str) -> int:
+    """Print what a command returned."""
+    try:
+        with errors.doing("write", "standard output"):
+            write(1, text)
+    except errors.KernelError as failure:
+        if isinstance(failure.__cause__, BrokenPipeError):
+            return _PIPE_BROKEN
+        raise
+    return 0
+
+
+def _report(text: str, code: int, settings: Values) -> int:
+    """Log a failure once and tell it on standard error; return its exit code."""
+    from pyruntime import log
+
+    try:
+        _make_absolute(settings, grammar.GLOBAL)
+        if not _LOGGED.isdisjoint(settings):
+            _open_log(settings)
+    except errors.RuntimeFailure as second:  # most often it is the very failure to tell
+        if second.say() not in text:
+            text += f" (and the log: {second.say()})"
+    log.error(text)
+    if log.apart():
+        _tell(text + "\n")
+    return code
+
+
+def _tell(text: str) -> None:
+    """Write to standard error; where nobody listens there is nothing more to do."""
+    try:
+        write(2, text)
+    except OSError:
+        return
+
+
+def _bug(error: Exception, *, debug: bool) -> str:
+    """Return the line for an error that is ours, with the innermost place in our code."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if "/pyruntime/" in file:
+            place = f"pyruntime/{file.rpartition('/pyruntime/')[2]}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    if debug:
+        import traceback
+
+        _tell("".join(traceback.format_exception(error)))
+    return f"internal error: {type(error).__name__}: {error} at {place}; please report it"

@@ -1,0 +1,260 @@
+"""The rules of the block `linux`; see rules.py."""
+
+from __future__ import annotations
+
+from pyruntime.spec import seccompwords, words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyruntime.errors import Problem
+    from pyruntime.spec.shapes import Config
+
+
+def namespace(config: Config, kind: str) -> str | None:
+    """Return the path of the namespace of type `kind`, "" for a new one, None for the caller's."""
+    for entry in config.get("linux", {}).get("namespaces", ()):
+        if entry["type"] == kind:
+            return entry.get("path", "")
+    return None
+
+
+def namespaces_are_single(config: Config) -> list[Problem]:
+    """Each type stands once (config-linux.md, "Namespaces")."""
+    found: list[Problem] = []
+    seen = set()
+    for place, entry in enumerate(config.get("linux", {}).get("namespaces", ())):
+        kind = entry["type"]
+        if kind in seen:
+            told = f'malformed spec file: duplicated ns {{"{kind}" "{entry.get("path", "")}"}}'
+            found.append((f"/linux/namespaces/{place}", told))
+        seen.add(kind)
+    return found
+
+
+def masks_have_their_namespace(config: Config) -> list[Problem]:
+    """Masks are mounts, and without a mount namespace they would be the host's."""
+    linux = config.get("linux", {})
+    if namespace(config, "mount") is not None:
+        return []
+    told = "unable to restrict sys entries without a private MNT namespace"
+    names = ("maskedPaths", "readonlyPaths")
+    return [(f"/linux/{name}", told) for name in names if linux.get(name)]
+
+
+def mappings_have_their_namespace(config: Config) -> list[Problem]:
+    """A new user namespace needs mappings, and mappings need a user namespace."""
+    linux = config.get("linux", {})
+    kinds, own = ("uid", "gid"), namespace(config, "user")
+    if own is None:
+        return [
+            (f"/linux/{kind}Mappings", f"{kind} mappings found, but no user namespace")
+            for kind in kinds if linux.get(f"{kind}Mappings")
+        ]  # fmt: skip
+    if own:
+        return []
+    told = "user namespaces enabled, but no {} mappings found"
+    return [
+        (f"/linux/{kind}Mappings", told.format(kind))
+        for kind in kinds if not linux.get(f"{kind}Mappings")
+    ]  # fmt: skip
+
+
+def time_offsets_have_their_namespace(config: Config) -> list[Problem]:
+    """Offsets are those of a new time namespace (time_namespaces(7))."""
+    if not config.get("linux", {}).get("timeOffsets"):
+        return []
+    own = namespace(config, "time")
+    if own is None:
+        told = "time namespace offsets specified, but time namespace isn't enabled in the config"
+        return [("/linux/timeOffsets", told)]
+    if own:
+        told = "time namespace offsets specified, but the time namespace is one that exists"
+        return [("/linux/timeOffsets", told)]
+    return []
+
+
+def sysctls_have_their_namespace(config: Config) -> list[Problem]:
+    """Only parameters of the container's own namespaces may be set (sysctl of runc)."""
+    found: list[Problem] = []
+    for key in config.get("linux", {}).get("sysctl", ()):
+        told = _sysctl_refusal(config, dotted(key))
+        if told:
+            place = key.replace("~", "~0").replace("/", "~1")
+            found.append((f"/linux/sysctl/{place}", f'sysctl "{dotted(key)}" {told}'))
+    return found
+
+
+def _sysctl_refusal(config: Config, key: str) -> str:
+    if key in words.IPC_SYSCTLS or key.startswith("fs.mqueue."):
+        own = namespace(config, "ipc") is not None
+        return "" if own else "is not allowed in the hosts ipc namespace"
+    if key.startswith("net."):
+        own = namespace(config, "network") is not None
+        return "" if own else "not allowed in host network namespace"
+    if key.startswith("user."):
+        own = namespace(config, "user") is not None
+        return "" if own else "is not allowed in the hosts user namespace"
+    if key == "kernel.hostname":
+        return 'is not allowed as it conflicts with the OCI "hostname" field'
+    if key == "kernel.domainname" and namespace(config, "uts") is not None:
+        return ""
+    return "is not in a separate kernel namespace"
+
+
+def dotted(key: str) -> str:
+    """Return a parameter's name with dots between its parts; the first separator decides.
+
+    In net/ipv4/conf/eth0.1/forwarding the dot is part of a name and becomes a slash (sysctl.d(5)).
+    """
+    dot, slash = key.find("."), key.find("/")
+    if slash < 0 or 0 <= dot < slash:
+        return key
+    return key.translate({ord("."): "/", ord("/"): "."})
+
+
+def devices_have_numbers(config: Config) -> list[Problem]:
+    """Major and minor are required unless the type is p (config-linux.md, "Devices")."""
+    return [
+        (f"/linux/devices/{place}/{name}", f"is missing; a device {device['type']} needs it")
+        for place, device in enumerate(config.get("linux", {}).get("devices", ()))
+        if device["type"] != "p"
+        for name in ("major", "minor")
+        if name not in device
+    ]
+
+
+def device_rules_have_access(config: Config) -> list[Problem]:
+    """A device rule says what it allows or denies."""
+    rules = config.get("linux", {}).get("resources", {}).get("devices", ())
+    where = "/linux/resources/devices"
+    return [
+        (f"{where}/{place}/access", f"device access at {place} field cannot be empty")
+        for place, rule in enumerate(rules)
+        if not rule.get("access")
+    ]
+
+
+def block_weights_are_given(config: Config) -> list[Problem]:
+    """An entry has weight, leafWeight or both (config-linux.md, "Block IO")."""
+    settings = config.get("linux", {}).get("resources", {}).get("blockIO", {})
+    told = "needs weight or leafWeight"
+    return [
+        (f"/linux/resources/blockIO/weightDevice/{place}", told)
+        for place, entry in enumerate(settings.get("weightDevice", ()))
+        if "weight" not in entry and "leafWeight" not in entry
+    ]
+
+
+def rdma_limits_are_given(config: Config) -> list[Problem]:
+    """An entry has hcaHandles, hcaObjects or both (config-linux.md, "RDMA")."""
+    entries = config.get("linux", {}).get("resources", {}).get("rdma", {})
+    return [
+        ("/linux/resources/rdma/" + name.replace("~", "~0").replace("/", "~1"),
+         "needs hcaHandles or hcaObjects")
+        for name, entry in entries.items()
+        if "hcaHandles" not in entry and "hcaObjects" not in entry
+    ]  # fmt: skip
+
+
+def network_devices_can_move(config: Config) -> list[Problem]:
+    """They move into the container's own network namespace, under names the kernel takes."""
+    devices = config.get("linux", {}).get("netDevices", {})
+    if devices and namespace(config, "network") is None:
+        told = "unable to move network devices without a private NET namespace"
+        return [("/linux/netDevices", told)]
+    found: list[Problem] = []
+    for name, device in devices.items():
+        place = "/linux/netDevices/" + name.replace("~", "~0").replace("/", "~1")
+        if not is_device_name(name):
+            found.append((place, f'invalid network device name "{name}"'))
+        if device.get("name") and not is_device_name(device["name"]):
+            found.append((f"{place}/name", f'invalid network device name "{device["name"]}"'))
+    return found
+
+
+def is_device_name(name: str) -> bool:
+    """Tell whether the kernel could give a network device this name (dev_valid_name())."""
+    if not 0 < len(name.encode("utf-8", "replace")) < 16 or name in (".", ".."):
+        return False
+    return not any(character in "/:" or character.isspace() for character in name)
+
+
+def memory_policy_is_consistent(config: Config) -> list[Problem]:
+    """Some policies need nodes, some forbid them (set_mempolicy(2))."""
+    policy = config.get("linux", {}).get("memoryPolicy")
+    if policy is None:
+        return []
+    mode, nodes = policy["mode"], policy.get("nodes", "")
+    if mode in ("MPOL_DEFAULT", "MPOL_LOCAL") and nodes:
+        return [("/linux/memoryPolicy/nodes", f"{mode} takes no nodes")]
+    if mode not in ("MPOL_DEFAULT", "MPOL_LOCAL", "MPOL_PREFERRED") and not nodes:
+        return [("/linux/memoryPolicy/nodes", f"{mode} needs at least one node")]
+    return []
+
+
+def class_of_service_is_a_name(config: Config) -> list[Problem]:
+    """closID names one directory of resctrl, or "/" for the default class."""
+    name = config.get("linux", {}).get("intelRdt", {}).get("closID", "")
+    if name in (".", "..") or "/" in name and name != "/":
+        return [("/linux/intelRdt/closID", f'invalid intelRdt.closID "{name}"')]
+    return []
+
+
+def errnos_have_an_action(config: Config) -> list[Problem]:
+    """An errno is refused for an action that returns none (config-linux.md, "Seccomp")."""
+    profile = config.get("linux", {}).get("seccomp")
+    if profile is None:
+        return []
+    told = "an errno is given, but {} returns none"
+    found: list[Problem] = []
+    takes = seccompwords.NUMBERED_ACTIONS
+    action = profile["defaultAction"]
+    if "defaultErrnoRet" in profile and action not in takes:
+        found.append(("/linux/seccomp/defaultErrnoRet", told.format(action)))
+    for place, rule in enumerate(profile.get("syscalls", ())):
+        if "errnoRet" in rule and rule["action"] not in takes:
+            where = f"/linux/seccomp/syscalls/{place}/errnoRet"
+            found.append((where, told.format(rule["action"])))
+    return found
+
+
+def notifications_have_a_listener(config: Config) -> list[Problem]:
+    """SCMP_ACT_NOTIFY needs an agent, and never as default nor for write (runc)."""
+    profile = config.get("linux", {}).get("seccomp")
+    if profile is None:
+        return []
+    found: list[Problem] = []
+    if profile["defaultAction"] == "SCMP_ACT_NOTIFY":
+        told = "SCMP_ACT_NOTIFY cannot be used as default action"
+        found.append(("/linux/seccomp/defaultAction", told))
+    if profile.get("listenerMetadata") and not profile.get("listenerPath"):
+        told = "must not be set if listenerPath is not set"
+        found.append(("/linux/seccomp/listenerMetadata", told))
+    for place, rule in enumerate(profile.get("syscalls", ())):
+        if rule["action"] == "SCMP_ACT_NOTIFY":
+            where = f"/linux/seccomp/syscalls/{place}"
+            if not profile.get("listenerPath"):
+                found.append((f"{where}/action", "seccomp listenerPath is not set"))
+            if "write" in rule["names"]:
+                told = "SCMP_ACT_NOTIFY cannot be used for the write syscall"
+                found.append((f"{where}/names", told))
+    return found
+
+
+_NAMESPACES = "/linux/namespaces"
+RULES = (
+    (namespaces_are_single, (_NAMESPACES,)),
+    (masks_have_their_namespace, (_NAMESPACES, "/linux/maskedPaths", "/linux/readonlyPaths")),
+    (mappings_have_their_namespace, (_NAMESPACES, "/linux/uidMappings", "/linux/gidMappings")),
+    (time_offsets_have_their_namespace, (_NAMESPACES, "/linux/timeOffsets")),
+    (sysctls_have_their_namespace, (_NAMESPACES, "/linux/sysctl")),
+    (devices_have_numbers, ("/linux/devices",)),
+    (device_rules_have_access, ("/linux/resources/devices",)),
+    (block_weights_are_given, ("/linux/resources/blockIO",)),
+    (rdma_limits_are_given, ("/linux/resources/rdma",)),
+    (network_devices_can_move, (_NAMESPACES, "/linux/netDevices")),
+    (memory_policy_is_consistent, ("/linux/memoryPolicy",)),
+    (class_of_service_is_a_name, ("/linux/intelRdt",)),
+    (errnos_have_an_action, ("/linux/seccomp",)),
+    (notifications_have_a_listener, ("/linux/seccomp",)),
+)

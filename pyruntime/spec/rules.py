@@ -1,0 +1,154 @@
+"""What the specification and the kernel demand beyond the shape: one small rule each.
+
+A rule looks at a configuration whose shape is right and returns what is wrong, as (JSON pointer,
+sentence). `RULES` names for each the parts that it reads: where the shape of such a part is wrong,
+the rule is left out, so that one mistake is told once. The sentences are runc's where runc has one
+(engines and people know them).
+"""
+
+from __future__ import annotations
+
+from pyruntime.spec import linuxrules, mountrules
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from pyruntime.errors import Problem
+    from pyruntime.spec.shapes import Config
+
+
+def version_is_known(config: Config) -> list[Problem]:
+    """Only 1.x is understood (config.md, "Specification version")."""
+    version = config["ociVersion"]
+    if version.startswith("1."):
+        return []
+    return [("/ociVersion", f'found "{version}"; only versions 1.x are understood')]
+
+
+def process_is_present(config: Config) -> list[Problem]:
+    """A container without a process could never be started (config.md, "Process")."""
+    return [] if "process" in config else [("/process", "process property must not be empty")]
+
+
+def root_is_present(config: Config) -> list[Problem]:
+    """On Linux the root is required (config.md, "Root")."""
+    return [] if "root" in config else [("/root", "root must be specified")]
+
+
+def arguments_are_present(config: Config) -> list[Problem]:
+    """At least one entry is required (config.md, "Process")."""
+    if "process" not in config or config["process"].get("args"):
+        return []
+    return [("/process/args", "args must not be empty")]
+
+
+def environment_is_assignments(config: Config) -> list[Problem]:
+    """Every entry is NAME=value (environ(7))."""
+    found: list[Problem] = []
+    for place, entry in enumerate(config.get("process", {}).get("env", ())):
+        if entry.find("=") < 1:
+            wrong = "name cannot be empty" if entry[:1] == "=" else "missing '='"
+            found.append((f"/process/env/{place}", f"invalid environment variable: {wrong}"))
+    return found
+
+
+def limits_are_single(config: Config) -> list[Problem]:
+    """Each limit stands once (config.md, "POSIX process")."""
+    found: list[Problem] = []
+    seen = set()
+    for place, limit in enumerate(config.get("process", {}).get("rlimits", ())):
+        if limit["type"] in seen:
+            found.append((f"/process/rlimits/{place}", f"rlimit {limit['type']} is given twice"))
+        seen.add(limit["type"])
+    return found
+
+
+def scheduler_is_consistent(config: Config) -> list[Problem]:
+    """Each policy has its own settings (sched_setattr(2))."""
+    wish = config.get("process", {}).get("scheduler")
+    if wish is None:
+        return []
+    found: list[Problem] = []
+    where, policy = "/process/scheduler", wish["policy"]
+    if policy in ("SCHED_OTHER", "SCHED_BATCH") and not -20 <= wish.get("nice", 0) <= 19:
+        found.append((f"{where}/nice", f"invalid scheduler.nice: {wish['nice']}"))
+    if wish.get("priority") and policy not in ("SCHED_FIFO", "SCHED_RR"):
+        told = "scheduler.priority can only be specified for SchedFIFO or SchedRR policy"
+        found.append((f"{where}/priority", told))
+    timed = wish.get("runtime") or wish.get("deadline") or wish.get("period")
+    if timed and policy != "SCHED_DEADLINE":
+        told = "scheduler runtime/deadline/period can only be specified for SchedDeadline policy"
+        found.append((where, told))
+    return found
+
+
+def names_have_their_namespace(config: Config) -> list[Problem]:
+    """A host name is set only where it is the container's own."""
+    if linuxrules.namespace(config, "uts") is not None:
+        return []
+    found: list[Problem] = []
+    if config.get("hostname"):
+        found.append(("/hostname", "unable to set hostname without a private UTS namespace"))
+    if config.get("domainname"):
+        found.append(("/domainname", "unable to set domainname without a private UTS namespace"))
+    return found
+
+
+def capabilities_named_twice(config: Config) -> list[str]:
+    """Warn of repetitions; they do no harm."""
+    told = []
+    sets: Any = config.get("process", {}).get("capabilities", {})
+    for name in ("bounding", "effective", "inheritable", "permitted", "ambient"):
+        words = sets.get(name, ())
+        if len(set(words)) < len(words):
+            twice = sorted({word for word in words if words.count(word) > 1})
+            told.append(f"process.capabilities.{name} names {', '.join(twice)} twice")
+    return told
+
+
+def personality_flags(config: Config) -> list[str]:
+    """Warn: no flags are defined (config-linux.md, "Personality")."""
+    flags = config.get("linux", {}).get("personality", {}).get("flags")
+    return ["linux.personality.flags are ignored: the specification defines none"] if flags else []
+
+
+RULES = (
+    (version_is_known, ("/ociVersion",)),
+    (root_is_present, ("/root",)),
+    (process_is_present, ("/process",)),
+    (arguments_are_present, ("/process/args",)),
+    (environment_is_assignments, ("/process/env",)),
+    (limits_are_single, ("/process/rlimits",)),
+    (scheduler_is_consistent, ("/process/scheduler",)),
+    (names_have_their_namespace, ("/hostname", "/domainname", "/linux/namespaces")),
+    *mountrules.RULES,
+    *linuxrules.RULES,
+)
+WARNINGS = (capabilities_named_twice, personality_flags, *mountrules.WARNINGS)
+
+
+def broken(config: Config, except_near: Iterable[str] = ()) -> list[Problem]:
+    """Return what every rule finds, in the order of RULES.
+
+    Args:
+        config: a configuration whose shape is right, but for what is at `except_near`.
+        except_near: JSON pointers; rules that read something at, above or below them are left out.
+    """
+    found: list[Problem] = []
+    pointers = list(except_near)
+    for rule, parts in RULES:
+        if not pointers or not any(_meet(part, pointer) for part in parts for pointer in pointers):
+            found += rule(config)
+    return found
+
+
+def _meet(one: str, other: str) -> bool:
+    """Tell whether one of two JSON pointers lies at or below the other."""
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
+def warnings(config: Config) -> list[str]:
+    """Return what the log should hear of a configuration that is right."""
+    return [told for warning in WARNINGS for told in warning(config)]

@@ -1,0 +1,77 @@
+"""The keys that are right but not built yet: refused by name, never ignored.
+
+An issue that builds one takes it out here.
+"""
+
+from __future__ import annotations
+
+from pyruntime.spec import words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyruntime.spec.shapes import Config
+
+# A key counts as wished when it holds something: not null, false, "", 0 or empty.
+_PROCESS = ("terminal", "scheduler", "ioPriority", "apparmorProfile", "selinuxLabel")
+_LINUX = (
+    "uidMappings", "gidMappings", "timeOffsets", "netDevices", "memoryPolicy", "mountLabel",
+    "personality",
+)  # fmt: skip
+_SECCOMP = ("listenerPath", "listenerMetadata")
+_LIMITS = ("memory", "cpu", "blockIO", "hugepageLimits", "network", "rdma", "unified")
+
+
+def wanting(config: Config) -> list[str]:
+    """Return the keys of a valid configuration that cannot be obeyed yet, as `linux.intelRdt`."""
+    linux: Any = config.get("linux", {})
+    resources = linux.get("resources", {})
+    found = _wished(config.get("process", {}), "process", _PROCESS)
+    found += _mounts(config)
+    found += ["linux.namespaces type user"] if _joins_user(linux) else []
+    found += _wished(linux, "linux", _LINUX)
+    found += ["linux.intelRdt"] if "intelRdt" in linux else []  # {} asks for a directory too
+    found += _wished(linux.get("seccomp", {}), "linux.seccomp", _SECCOMP)
+    found += [f"linux.resources.{name}" for name in _LIMITS if limits(resources.get(name))]
+    if resources.get("pids", {}).get("limit", -1) != -1:
+        found.append("linux.resources.pids")
+    if is_unit(linux.get("cgroupsPath", "")):
+        found.append("linux.cgroupsPath of the form slice:prefix:name")
+    return found
+
+
+def _wished(block: Any, name: str, keys: tuple[str, ...]) -> list[str]:
+    return [f"{name}.{key}" for key in keys if block.get(key)]
+
+
+def _joins_user(linux: Any) -> bool:
+    return any(entry["type"] == "user" for entry in linux.get("namespaces", ()))
+
+
+def _mounts(config: Config) -> list[str]:
+    """Name id mappings and the options that are the runtime's own work."""
+    found: dict[str, None] = {}
+    for mount in config.get("mounts", ()):
+        for option in mount.get("options", ()):
+            name = option.partition("=")[0]
+            if words.MOUNT_OPTIONS.get(name, "")[:1] in (("extension",), ("idmap",)):
+                found[f"mount option {name}"] = None
+        for key in ("uidMappings", "gidMappings"):
+            if mount.get(key):
+                found[f"mounts[].{key}"] = None
+    return list(found)
+
+
+def limits(value: Any) -> bool:
+    """Tell whether a part of linux.resources limits anything: 0 and -1 are "no limit" there."""
+    if isinstance(value, dict):
+        return any(map(limits, value.values()))
+    if isinstance(value, list):
+        return bool(value)
+    return value not in (None, False, "", 0, -1)
+
+
+def is_unit(path: str) -> bool:
+    """Tell whether a cgroupsPath names a systemd unit: slice:prefix:name."""
+    return path.count(":") == 2 and "/" not in path
