@@ -7,22 +7,24 @@ LIBDIR = $(PREFIX)/lib/pyruntime
 
 # make install DESTDIR=… stages below DESTDIR; LIBDIR itself is what goes into the files.
 STAGED = $(DESTDIR)$(LIBDIR)
+# What serves before installation only.
+LEFT_OUT = __pycache__ *.[ch] pyruntime/native/build.py pyruntime/packing.py pyruntime/data/launcher
 NATIVE = pyruntime/native/waiting_init
 PYTEST = $(PYTHON) -m pytest -rs
 # As root, tests run in a private view of cgroups and mounts; else those that need it are skipped.
-VIEW = $(PYTHON) tests/private_view.py
+VIEW = $(PYTHON) tests/in_view.py
 VENV = build/venv/bin
 
-.PHONY: help demo test check unit functional property security bench build install uninstall clean dist setup-demo setup-test
+.PHONY: help demo test check unit functional property security bench build install uninstall clean dist ready-demo ready-test
 .DEFAULT_GOAL = help
 
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-demo: setup-demo build ## show a container's life (needs root)
+demo: ready-demo ## show a container's life (needs root)
 	@integration/demo
 
-test: setup-test build ## run every test that this machine can run
+test: ready-test ## run every test that this machine can run
 	@$(VIEW) $(PYTEST) tests
 
 check: ## lint and types, with ruff and mypy from pip
@@ -30,29 +32,30 @@ check: ## lint and types, with ruff and mypy from pip
 	$(VENV)/ruff check pyruntime tests bundles
 	$(VENV)/mypy
 
-unit: setup-test build ## tests without root
+unit: ready-test ## tests without root
 	@$(PYTEST) tests/unit
 
-functional: setup-test build ## tests of real containers (needs root)
+functional: ready-test ## tests of real containers (needs root)
 	@$(VIEW) $(PYTEST) tests/functional
 
-property: setup-test build ## tests on generated input
+property: ready-test ## tests on generated input
 	@$(VIEW) $(PYTEST) tests/property
 
-security: setup-test build ## one test for each known attack (needs root)
+security: ready-test ## one test for each known attack (needs root)
 	@$(VIEW) $(PYTEST) tests/security
 
-bench: setup-test build ## time the commands against runc and crun (needs root)
-	@$(VIEW) $(PYTHON) integration/bench/bench.py
+bench: ready-test ## time the commands against runc and crun (needs root)
+	@integration/bench/run $(BENCH)
 
 build: $(NATIVE) build/pyruntime ## make the native program, and build/pyruntime which runs this tree
 
 install: $(NATIVE) ## install below PREFIX=/usr/local, staged in DESTDIR
-	rm -rf '$(STAGED)/pyruntime'
+	rm -rf '$(STAGED)/pyruntime' '$(STAGED)/pyruntime.code'
 	mkdir -p '$(STAGED)' '$(DESTDIR)$(BINDIR)'
-	tar -cf - --mode=u=rwX,go=rX --exclude=__pycache__ --exclude='*.c' --exclude='*.h' \
-	    --exclude=pyruntime/native/build.py --exclude=pyruntime/packing.py \
-	    --exclude=pyruntime/data/launcher pyruntime | tar -xf - --no-same-owner -C '$(STAGED)'
+	tar -cf - --mode=u=rwX,go=rX $(LEFT_OUT:%=--exclude='%') pyruntime | \
+	    tar -xf - --no-same-owner -C '$(STAGED)'
+	{ git ls-files --error-unmatch Makefile && git describe --always --abbrev=40 --dirty --exclude='*'; } \
+	    2>/dev/null | sed 1d > '$(STAGED)/pyruntime/_commit'
 	$(PYTHON) -IS -m compileall -q -f --invalidation-mode unchecked-hash \
 	    -s '$(DESTDIR)' -p / '$(STAGED)/pyruntime'
 	$(PYTHON) -IS pyruntime/packing.py '$(STAGED)' '$(LIBDIR)'
@@ -72,14 +75,12 @@ clean: ## remove what was built
 	rm -rf build dist $(NATIVE) .mypy_cache .ruff_cache .hypothesis
 	find pyruntime tests bundles integration -name __pycache__ -prune -exec rm -rf {} +
 
-setup-demo:
-	@integration/setup demo
+# What apt installs must be there before anything is compiled.
+ready-demo ready-test: ready-%:
+	@integration/setup $*
+	@$(MAKE) --no-print-directory -s build
 
-setup-test:
-	@integration/setup test
-
-# What apt installs must be there before anything is compiled, also under make -j.
-$(NATIVE): $(wildcard pyruntime/native/*.c pyruntime/native/*.h) pyruntime/native/build.py | $(filter setup-%,$(foreach goal,$(MAKECMDGOALS),$(if $(filter demo,$(goal)),setup-demo)$(if $(filter test unit functional property security bench,$(goal)),setup-test)))
+$(NATIVE): $(wildcard pyruntime/native/*.[ch]) pyruntime/native/build.py
 	@$(PYTHON) pyruntime/native/build.py $@
 
 build/pyruntime: pyruntime/data/launcher Makefile

@@ -10,7 +10,7 @@ import posix
 import sys
 from _frozen_importlib_external import MAGIC_NUMBER
 
-STAMP = "made-for"  # beside the package's modules: "3.11 a70d0d0a"
+STAMP = "made-for"  # beside this file, written by packing.py: "3.11 a70d0d0a"
 
 
 def stale() -> str | None:
@@ -18,8 +18,9 @@ def stale() -> str | None:
 
     A source tree has no stamp and keeps its byte-code fresh by itself.
     """
+    path = f"{__file__.rpartition('/')[0]}/{STAMP}"
     try:
-        stamp = posix.open(f"{__file__.rpartition('/')[0]}/{STAMP}", posix.O_RDONLY | posix.O_CLOEXEC)
+        stamp = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
@@ -29,11 +30,6 @@ def stale() -> str | None:
     if magic == MAGIC_NUMBER.hex():
         return None
     return f"byte-code: made for {made}, none for {version()}: run make install"
-
-
-def stamp() -> str:
-    """Return the text of the stamp for the running interpreter."""
-    return f"{version()} {MAGIC_NUMBER.hex()}\n"
 
 
 def version() -> str:

@@ -1,9 +1,9 @@
-"""Write the file that `packed.py` reads; run by `make install`, never by the runtime.
+"""Write the file that `packed.py` reads, and the stamp that `installation.py` reads.
 
-    python3 -IS pyruntime/packing.py STAGED TREE FILE
+    python3 -IS pyruntime/packing.py STAGED TREE
 
 STAGED is the directory that now holds the package, TREE the one that will hold it (they differ by
-DESTDIR), FILE the result.
+DESTDIR). Run by `make install`, never by the runtime.
 """
 
 from __future__ import annotations
@@ -61,11 +61,18 @@ def compile_finder(staged: str, tree: str) -> object:
     return marshal.loads(code(staged, tree, f"{PACKAGE}/packed.py"))  # noqa: S302 - made just now
 
 
-def main(staged: str, tree: str, file: str) -> None:
-    """Write the file under another name, then rename: a reader sees the old one or the new one."""
+def main(staged: str, tree: str) -> None:
+    """Write both files below `staged`."""
+    stamp = f"{sys.version_info[0]}.{sys.version_info[1]} {MAGIC_NUMBER.hex()}\n"
+    write(os.path.join(staged, PACKAGE, "made-for"), stamp.encode())
+    write(os.path.join(staged, f"{PACKAGE}.code"), pack(staged, tree))
+
+
+def write(file: str, content: bytes) -> None:
+    """Write a file under another name, then rename it: a reader sees the old one or the new one."""
     draft = f"{file}.new"
     with open(draft, "wb") as out:
-        out.write(pack(staged, tree))
+        out.write(content)
     os.chmod(draft, 0o644)
     os.replace(draft, file)
 

@@ -28,9 +28,11 @@ def main(command: list[str]) -> int:
     if os.geteuid() != 0:
         return plainly(command, "needs root")
     try:
-        private_view.inside(lambda _: 0)
+        possible = private_view.inside(lambda _: 0) == 0
     except (OSError, RuntimeError) as error:
         return plainly(command, f"no private view of cgroups: {error}")
+    if not possible:
+        return plainly(command, "no private view of cgroups: mounts are not allowed here")
     return private_view.inside(lambda scratch: viewing(command, scratch))
 
 

@@ -18,15 +18,16 @@ _PR_SET_DUMPABLE = 4
 _PR_SET_KEEPCAPS = 8
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
-_PR_CAP_AMBIENT = 47
-_PR_CAP_AMBIENT_RAISE = 2
-_PR_CAP_AMBIENT_CLEAR_ALL = 4
+_RAISED = (47, 2)  # PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE
+_CLEARED = (47, 4)  # PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL
 _CAPABILITY_VERSION_3 = 0x20080522
 _SECCOMP_SET_MODE_FILTER = 1
 
 
-def prctl(said: str, option: int, *arguments: int | str, tolerated: tuple[int, ...] = ()) -> Operation:
-    """Return a prctl(2); the arguments left out are 0, as the newer options demand."""
+def prctl(
+    said: str, option: int, *arguments: int | str, tolerated: tuple[int, ...] = ()
+) -> Operation:
+    """Make one operation of that call; what is left out is 0, as the newer options demand."""
     return steps.Call(said, "prctl", (option, *arguments), tolerated=tolerated)
 
 
@@ -85,12 +86,11 @@ def capability_sets(order: Order) -> list[Operation]:
     three = (sets.effective, sets.permitted, sets.inheritable)
     low, high = [each & 0xFFFFFFFF for each in three], [each >> 32 for each in three]
     data = _struct.pack("<6I", *low, *high)
-    cleared = (_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     return [
         steps.Call(sets.describe(), "capset", (header, data), "unable to apply caps"),
-        prctl("clear the ambient set", *cleared, tolerated=(_EINVAL,)),
+        prctl("clear the ambient set", *_CLEARED, tolerated=(_EINVAL,)),
         *(
-            prctl(f"make {capabilities.name(each)} ambient", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, each)
+            prctl(f"make {capabilities.name(each)} ambient", *_RAISED, each)
             for each in capabilities.members(sets.ambient)
         ),
     ]

@@ -180,7 +180,7 @@ def _last_steps(plan: Plan, line: Line, gifts: Gifts, root: int) -> script.Order
         capabilities=plan.capabilities,
         filter=gifts.filter.program if gifts.filter else None,
         filter_flags=gifts.filter.flags if gifts.filter else 0,
-        hooks=(plan.config.get("hooks") or {}).get("startContainer") or [],
+        hooks=plan.hooks["startContainer"],
         hook_state=gifts.document("created"),
         sync=line.fileno(),
         go=gifts.go,

@@ -17,10 +17,9 @@ from pyruntime.feature import step
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeAlias
 
-    from typing import TypeAlias, Union
-
-    Argument: TypeAlias = Union[int, str, bytes, "Program", "Result", "Scratch"]
+    Argument: TypeAlias = "int | str | bytes | Program | Result | Scratch"
 
 BASE = 0x1000000000
 MAGIC = 0x31746E6972637370

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pyruntime.container.store import Entry, State
 
 _OCI_VERSION = "1.3.0"
+_LIMIT_CURES = {errno.EPERM: "raising a hard limit needs CAP_SYS_RESOURCE"}
 _CGROUP_CURES = {
     errno.EACCES: "the cgroup is not delegated to this user",
     errno.EBUSY: "the cgroup has child cgroups with controllers",
@@ -159,7 +160,7 @@ class Birth:
     def _release(self, _text: str) -> None:
         """Set the limits that only the parent may set, save the state, let the child go on."""
         for step in self.plan.limits:
-            with doing("set the limit", step.name):
+            with doing("set the limit", step.name, _LIMIT_CURES):
                 process.prlimit(self.pid, step.number, step.soft, step.hard)
         self._save()
         self.line.say("proceed")

@@ -25,7 +25,7 @@ _EPERM, _ENOENT, _EACCES, _EINVAL = 1, 2, 13, 22
 _PR_SET_NAME = 15
 _CLONE_NEWPID = 0x20000000
 _CLONE_PARENT = 0x00008000
-_F_SETFD, _FD_CLOEXEC = 2, 1
+_CLOEXEC = (2, 1)  # F_SETFD, FD_CLOEXEC
 _SIG_SETMASK = 2
 _O_WRONLY_CLOEXEC = 0o2000001
 _RESOLVE_NO_XDEV, _RESOLVE_NO_MAGICLINKS, _RESOLVE_BENEATH = 1, 2, 8
@@ -144,7 +144,7 @@ def _begin(order: Order) -> list[Operation]:
         steps.Report(f"report failures on descriptor {order.sync}", order.sync),
         credentials.non_dumpable(),
         *(
-            steps.Call(f"close descriptor {each} on execution", "fcntl", (each, _F_SETFD, _FD_CLOEXEC))
+            steps.Call(f"close descriptor {each} on execution", "fcntl", (each, *_CLOEXEC))
             for each in order.channels()
         ),
         credentials.prctl(f'take the name "{name}"', _PR_SET_NAME, name),
@@ -255,7 +255,8 @@ def _fork(order: Order) -> list[Operation]:
     """
     if order.joined_pid is None:
         return []
-    clone = steps.Call("make the process inside the pid namespace", "clone", (_CLONE_PARENT, 0, 0, 0, 0))
+    said = "make the process inside the pid namespace"
+    clone = steps.Call(said, "clone", (_CLONE_PARENT, 0, 0, 0, 0))
     pid, scratch = memory.Result(clone), memory.Scratch()
     read = steps.Call("wait for the parent", "read", (order.sync, scratch, 1), again=True)
     return [

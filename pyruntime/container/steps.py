@@ -146,7 +146,8 @@ class Hook(Operation):
     def describe(self) -> str:
         """Name the program and its limit."""
         limit = "" if self.timeout is None else f", at most {self.timeout:.1f} s"
-        return f"run startContainer hook #{self.number}: {' '.join([self.path, *self.args[1:]])}{limit}"
+        line = " ".join([self.path, *self.args[1:]])
+        return f"run startContainer hook #{self.number}: {line}{limit}"
 
     def record(self, memory: Memory) -> bytes:
         """Return the record; the words are runc's."""
@@ -189,4 +190,5 @@ def flat(operations: list[Operation], base: int) -> bytes:
     memory = memories.Memory(operations, base)
     records = b"".join(each.record(memory) for each in operations)
     reasons = memory.lay(memories.ERRNO_TEXTS)
-    return memories.HEADER.pack(memories.MAGIC, reasons, 0, -1, -1) + records + bytes(memory.content)
+    header = memories.HEADER.pack(memories.MAGIC, reasons, 0, -1, -1)
+    return header + records + bytes(memory.content)

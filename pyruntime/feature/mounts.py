@@ -171,6 +171,8 @@ def _create(step: MountStep, root: int, pid_namespace: int | None) -> int:
     context = mount.fsopen(step.kind)
     try:
         mount.fsconfig(context, "source", step.source)
+        if step.add & mount.ATTR_RDONLY:  # as mount(2): the file system and the mount of it
+            mount.fsconfig(context, "ro")
         for key, value in [*_inherited_mode(step, root), *step.options]:
             mount.fsconfig(context, key, value)
         return mount.fsmount(context)

@@ -23,7 +23,7 @@ _SEAL_SHRINK_GROW_WRITE = 0x0F  # F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_
 _AT_EMPTY_PATH = 0x1000
 
 
-def sealed(name: str, content: bytes, executable: bool) -> int:
+def sealed(name: str, content: bytes, *, executable: bool) -> int:
     """Make a file in memory that holds `content` and can never be changed.
 
     A container that reaches the file as /proc/PID/exe cannot write to it (CVE-2019-5736). Where

@@ -1,7 +1,7 @@
 """Compile the native program: `python3 build.py OUT`, and the same inside a wheel build.
 
-One compiler call and no header: gcc or clang alone suffice. The flags give a static program of a few
-kilobytes without a writable section and without an executable stack.
+One compiler call and no header of a C library: gcc or clang alone suffice. The flags give a static
+program of a few kilobytes without a writable section and without an executable stack.
 
 Hatchling executes this file by its path, so it imports nothing of pyruntime; it is not installed.
 """
@@ -18,7 +18,9 @@ SOURCE = Path(__file__).resolve().parent / "player.c"
 NAME = "waiting_init"
 
 FLAGS = (
-    "-Os", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib", "-static",
+    "-Os", "-std=gnu11", "-Wall", "-Wextra", "-Werror",
+    "-Wno-unused-command-line-argument",  # clang, of -no-pie
+    "-ffreestanding", "-nostdlib", "-static",
     "-fno-pie", "-no-pie", "-fno-stack-protector", "-fno-asynchronous-unwind-tables",
     "-fno-unwind-tables", "-fomit-frame-pointer", "-ffunction-sections",
     "-Wl,-n,-z,noexecstack,--build-id=none,--gc-sections", "-s",
@@ -32,8 +34,8 @@ def _output(command: list[str]) -> str:
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     except OSError as error:
         raise SystemExit(
-            f"pyruntime needs a C compiler to build its native program ({command[0]}: {error.strerror}); "
-            "install gcc or name one in CC"
+            f"pyruntime needs a C compiler for its native program ({command[0]}: {error.strerror});"
+            " install gcc or name one in CC"
         ) from None
     except subprocess.CalledProcessError as error:
         raise SystemExit(f"{shlex.join(command)} failed with status {error.returncode}") from None
@@ -60,30 +62,29 @@ def compile_player(out: Path) -> str:
 
 
 try:
+    from hatchling.builders.config import BuilderConfig
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 except ImportError:  # `make` needs no hatchling
     pass
 else:
 
-    class PlayerBuildHook(BuildHookInterface):
+    class PlayerBuildHook(BuildHookInterface[BuilderConfig]):
         """Compile the player for a wheel and tag the wheel with the machine, not with a Python."""
 
         def initialize(self, version: str, build_data: dict[str, object]) -> None:
-            """Add the program to the wheel; it has no libc inside, so both platform tags are true."""
+            """Add the program to the wheel; no libc is inside, so both platform tags are true."""
             del version
             if self.target_name != "wheel":
                 return
             machine = compile_player(SOURCE.with_name(NAME))
             build_data["pure_python"] = False
-            build_data["tag"] = (
-                f"py3-none-manylinux_2_17_{machine}.musllinux_1_1_{machine}"
-            )
+            build_data["tag"] = f"py3-none-manylinux_2_17_{machine}.musllinux_1_1_{machine}"
             artifacts = build_data["artifacts"]
-            assert isinstance(artifacts, list)  # noqa: S101 - hatchling's promise
+            assert isinstance(artifacts, list)  # as hatchling promises
             artifacts.append(f"pyruntime/native/{NAME}")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2:  # noqa: PLR2004
         raise SystemExit("usage: build.py OUT")
     compile_player(Path(sys.argv[1]))

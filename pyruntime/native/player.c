@@ -14,7 +14,7 @@
 #include "linux.h"
 
 #define BASE 0x1000000000UL          /* 64 GiB: free in a static program, also with 39-bit addresses */
-#define MAGIC 0x31746e6972637370UL   /* the form of the script; written by container/steps.py */
+#define MAGIC 0x31746e6972637370UL   /* the form of the script, see container/memory.py */
 #define SCRIPT ((struct script *)BASE)
 
 enum verb { CALL = 1, EXPECT, SKIP, REPORT, TELL, HOOK, EXECUTE };

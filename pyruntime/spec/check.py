@@ -9,7 +9,7 @@ the authority, and names every problem.
 from __future__ import annotations
 
 from pyruntime import errors
-from pyruntime.spec import rules, supported, table
+from pyruntime.spec import forms, rules, supported, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ class Refused(Exception):
 
     def within(self, name: object) -> None:
         """Note on the way up that the value was the member `name`."""
-        step = str(name).replace("~", "~0").replace("/", "~1")
-        self.pointer = f"/{step}{self.pointer}"
+        self.pointer = forms.step(name) + self.pointer
 
 
 def check(config: Any) -> list[str]:

@@ -7,7 +7,7 @@ This is the cold half of check.py: it runs only when the quick check has refused
 from __future__ import annotations
 
 from pyruntime import errors, jsonfile, libraries
-from pyruntime.spec import rules
+from pyruntime.spec import forms, rules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,18 +80,13 @@ def _problems(error: Any, value: Any, document: dict[str, Any]) -> Iterator[Prob
     if error.validator == "required":
         for name in error.validator_value:
             if name not in error.instance:
-                yield pointer([*place, name]), _missing(name, error.instance, nodes, document)
+                yield forms.pointer([*place, name]), _missing(name, error.instance, nodes, document)
     elif "propertyNames" in error.absolute_schema_path:
-        yield pointer([*place, error.instance]), _sentence(error, nodes, {})
+        yield forms.pointer([*place, error.instance]), _sentence(error, nodes, {})
     else:
         for name in place[:-1]:
             value = value[name]
-        yield pointer(place), _sentence(error, nodes, value)
-
-
-def pointer(place: Iterable[object]) -> str:
-    """Return a JSON pointer (RFC 6901)."""
-    return "".join("/" + str(name).replace("~", "~0").replace("/", "~1") for name in place)
+        yield forms.pointer(place), _sentence(error, nodes, value)
 
 
 def _nodes(path: Iterable[Any], document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -153,7 +148,8 @@ def _filled(refusal: str, value: Any, around: Any) -> str:
     texts = {"path": "", **around} if isinstance(around, dict) else {}
     texts["found"] = value
     for name, text in texts.items():
-        refusal = refusal.replace("{" + str(name) + "}", text if isinstance(text, str) else "")
+        told = forms.quoted(text)[1:-1] if isinstance(text, str) else ""
+        refusal = refusal.replace("{" + str(name) + "}", told)
     return refusal
 
 

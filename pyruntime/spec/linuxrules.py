@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyruntime.spec import seccompwords, words
+from pyruntime.spec import forms, seccompwords, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def namespaces_are_single(config: Config) -> list[Problem]:
     for place, entry in enumerate(config.get("linux", {}).get("namespaces", ())):
         kind = entry["type"]
         if kind in seen:
-            told = f'malformed spec file: duplicated ns {{"{kind}" "{entry.get("path", "")}"}}'
+            path = forms.quoted(entry.get("path", ""))
+            told = f'malformed spec file: duplicated ns {{"{kind}" {path}}}'
             found.append((f"/linux/namespaces/{place}", told))
         seen.add(kind)
     return found
@@ -79,8 +80,8 @@ def sysctls_have_their_namespace(config: Config) -> list[Problem]:
     for key in config.get("linux", {}).get("sysctl", ()):
         told = _sysctl_refusal(config, dotted(key))
         if told:
-            place = key.replace("~", "~0").replace("/", "~1")
-            found.append((f"/linux/sysctl/{place}", f'sysctl "{dotted(key)}" {told}'))
+            name = forms.quoted(dotted(key))
+            found.append(("/linux/sysctl" + forms.step(key), f"sysctl {name} {told}"))
     return found
 
 
@@ -149,11 +150,10 @@ def rdma_limits_are_given(config: Config) -> list[Problem]:
     """An entry has hcaHandles, hcaObjects or both (config-linux.md, "RDMA")."""
     entries = config.get("linux", {}).get("resources", {}).get("rdma", {})
     return [
-        ("/linux/resources/rdma/" + name.replace("~", "~0").replace("/", "~1"),
-         "needs hcaHandles or hcaObjects")
+        ("/linux/resources/rdma" + forms.step(name), "needs hcaHandles or hcaObjects")
         for name, entry in entries.items()
         if "hcaHandles" not in entry and "hcaObjects" not in entry
-    ]  # fmt: skip
+    ]
 
 
 def network_devices_can_move(config: Config) -> list[Problem]:
@@ -164,11 +164,11 @@ def network_devices_can_move(config: Config) -> list[Problem]:
         return [("/linux/netDevices", told)]
     found: list[Problem] = []
     for name, device in devices.items():
-        place = "/linux/netDevices/" + name.replace("~", "~0").replace("/", "~1")
+        place, told = "/linux/netDevices" + forms.step(name), "invalid network device name "
         if not is_device_name(name):
-            found.append((place, f'invalid network device name "{name}"'))
+            found.append((place, told + forms.quoted(name)))
         if device.get("name") and not is_device_name(device["name"]):
-            found.append((f"{place}/name", f'invalid network device name "{device["name"]}"'))
+            found.append((f"{place}/name", told + forms.quoted(device["name"])))
     return found
 
 
@@ -196,7 +196,7 @@ def class_of_service_is_a_name(config: Config) -> list[Problem]:
     """closID names one directory of resctrl, or "/" for the default class."""
     name = config.get("linux", {}).get("intelRdt", {}).get("closID", "")
     if name in (".", "..") or "/" in name and name != "/":
-        return [("/linux/intelRdt/closID", f'invalid intelRdt.closID "{name}"')]
+        return [("/linux/intelRdt/closID", f"invalid intelRdt.closID {forms.quoted(name)}")]
     return []
 
 

@@ -8,7 +8,7 @@ the rule is left out, so that one mistake is told once. The sentences are runc's
 
 from __future__ import annotations
 
-from pyruntime.spec import linuxrules, mountrules
+from pyruntime.spec import forms, linuxrules, mountrules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def version_is_known(config: Config) -> list[Problem]:
     version = config["ociVersion"]
     if version.startswith("1."):
         return []
-    return [("/ociVersion", f'found "{version}"; only versions 1.x are understood')]
+    return [("/ociVersion", f"found {forms.quoted(version)}; only versions 1.x are understood")]
 
 
 def process_is_present(config: Config) -> list[Problem]:
@@ -104,7 +104,7 @@ def capabilities_named_twice(config: Config) -> list[str]:
         words = sets.get(name, ())
         if len(set(words)) < len(words):
             twice = sorted({word for word in words if words.count(word) > 1})
-            told.append(f"process.capabilities.{name} names {', '.join(twice)} twice")
+            told.append(f"process.capabilities.{name} names {', '.join(map(forms.quoted, twice))} twice")
     return told
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import string
+import warnings
 
 import jsonschema
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyruntime import errors
-from pyruntime.spec import check, explain, table
+from pyruntime.spec import check, explain, forms, table
 from unit.spec import configs, differences
 
 CASES = int(os.environ.get("PYRUNTIME_CASES", "300"))
@@ -138,14 +139,16 @@ def test_any_document_gives_a_clear_error_or_none(config):
 
 
 def official_problems(validator, config):
-    return [(explain.pointer(error.absolute_path), error.message) for error in validator.iter_errors(config)]
+    return [(forms.pointer(error.absolute_path), error.message) for error in validator.iter_errors(config)]
 
 
 def official_validator(directory, name):
     """The official schema, its references resolved in its directory; nothing is fetched."""
     schema = json.loads((directory / name).read_text())
     store = {path.name: json.loads(path.read_text()) for path in directory.glob("*.json")}
-    resolver = jsonschema.RefResolver("", schema, store={**store, "": schema})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # jsonschema 4.18 has another way as well
+        resolver = jsonschema.RefResolver("", schema, store={**store, "": schema})
     return jsonschema.Draft4Validator(schema, resolver=resolver)
 
 

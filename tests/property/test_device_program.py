@@ -16,7 +16,7 @@ from pyruntime.kernel import process
 CASES = int(os.environ.get("PYRUNTIME_CASES", "2000"))
 BITS = {"m": 1, "r": 2, "w": 4}
 
-# FEATURES of cgroup users everywhere: what is appended to every list.
+# What runc appends to every list, so that engines rely on it.
 DEFAULTS = [
     {"allow": True, "type": "c", "access": "m"},
     {"allow": True, "type": "b", "access": "m"},

@@ -172,15 +172,15 @@ def podman_like():
     binds = [
         {
             "destination": f"/etc/place{number}", "type": "bind",
-            "source": f"/var/lib/containers/storage/overlay-containers/{number:064x}/userdata/file",
+            "source": f"/var/lib/containers/storage/overlay-containers/{number:064x}/userdata/{number:064x}",
             "options": ["bind", "rprivate", "nosuid", "nodev", "rw"],
         }
-        for number in range(16)
+        for number in range(18)
     ]  # fmt: skip
     own = ["nosuid", "noexec", "nodev"]
     config = small()
     config["hostname"] = "f00dbabe"
-    config["process"]["env"] = [f"VARIABLE_{number}=some value {number}" for number in range(20)]
+    config["process"]["env"] = [f"VARIABLE_{number}=/usr/local/some/value/{number}" for number in range(30)]
     config["process"]["oomScoreAdj"] = 0
     config["process"]["noNewPrivileges"] = True
     config["process"]["rlimits"] = [
@@ -197,7 +197,7 @@ def podman_like():
         {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": own},
         *binds,
     ]
-    config["annotations"] = {f"io.podman.annotations.{number}": "FALSE" for number in range(15)}
+    config["annotations"] = {f"io.podman.annotations.{number}": "a value as long as these are: FALSE" for number in range(40)}
     config["linux"] |= {
         "sysctl": {"net.ipv4.ping_group_range": "0 0"},
         "cgroupsPath": "/libpod_parent/libpod-" + "a" * 64,
