@@ -26,12 +26,20 @@ encode_basestring_ascii: Text = half.encode_basestring_ascii
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any, NoReturn
 
     Scan = Callable[[str, int], tuple[Any, int]]
     Text = Callable[[str], str]
 
+_SENTENCES = (
+    ("Unterminated string", "the string that begins here has no end"),
+    ("Invalid control", "a line end, tab or other control character stands inside a string"),
+    ("Invalid \\", "a backslash in a string is followed by something that is no escape"),
+    ("Expecting ','", "found {} where a comma or a closing bracket should be"),
+    ("Expecting ':'", "found {} where a colon should be"),
+    ("Expecting property name", 'found {} where a name in double quotes ("name") should be'),
+)
 _SPACE = " \t\n\r"
 _MARK = "\ufeff"
 _INFINITY = float("inf")
@@ -165,35 +173,22 @@ def _outside_strings(text: str, word: str) -> int:
 
 
 def _broken(text: str, where: str, position: int, message: str) -> errors.RuntimeFailure:
-    """Say in plain words what is wrong at `position`; `message` is the scanner's, "" for no value."""
+    """Say in plain words what is wrong; `message` is the scanner's, "" where it found no value."""
+    if text.startswith(_MARK):
+        return _failure(text, where, 0, "begins with a byte order mark; save it as UTF-8 without")
+    if message.startswith("Illegal trailing comma"):  # Python 3.13 points at the comma itself
+        position += 1
     rest = text[position:]
     if not message.startswith(("Unterminated", "Invalid")):
         rest = rest.lstrip(_SPACE)
         position = len(text) - len(rest)
-    found = _shown(rest[0]) if rest else "the end of the document"
-    before = text[:position].rstrip(_SPACE)
-    if text.startswith(_MARK):
-        sentence = "begins with a byte order mark; save it as UTF-8 without one"
-    elif message.startswith("Unterminated string"):
-        sentence = "the string that begins here has no end"
-    elif message.startswith("Invalid control"):
-        sentence = "a line end, tab or other control character stands inside a string"
-    elif message.startswith("Invalid \\"):
-        sentence = "a backslash in a string is followed by something that is no escape"
-    elif rest[:1] in ("}", "]") and before.endswith(","):
-        sentence = f"a comma stands before {found}"
-    elif message.startswith("Illegal trailing comma"):
-        sentence = f"a comma stands before {_shown(rest[1:].lstrip(_SPACE)[:1])}"
-        position = len(text) - len(rest[1:].lstrip(_SPACE))
-    elif message.startswith("Expecting ','"):
-        sentence = f"found {found} where a comma or a closing bracket should be"
-    elif message.startswith("Expecting ':'"):
-        sentence = f"found {found} where a colon should be"
-    elif message.startswith("Expecting property name"):
-        sentence = f'found {found} where a name in double quotes ("name") should be'
+    form = "found {} where a value should begin"
+    if rest[:1] in ("}", "]") and text[:position].rstrip(_SPACE).endswith(","):
+        form = "a comma stands before {}"
     else:
-        sentence = f"found {found} where a value should begin"
-    return _failure(text, where, position, sentence)
+        form = next((own for start, own in _SENTENCES if message.startswith(start)), form)
+    found = _shown(rest[0]) if rest else "the end of the document"
+    return _failure(text, where, position, form.format(found))
 
 
 def _shown(character: str) -> str:
@@ -254,6 +249,16 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
+def pointer(place: Iterable[object]) -> str:
+    """Return a JSON pointer (RFC 6901) for people: control characters are escaped."""
+    return "".join(map(step, place))
+
+
+def step(name: object) -> str:
+    """Return one step of such a pointer, with its slash."""
+    return "/" + encode(str(name))[1:-1].replace("~", "~0").replace("/", "~1")
+
+
 def encode_indented(value: Any, indent: str) -> str:
     """Return `value` as Go's `json.MarshalIndent(value, "", indent)` lays it out.
 
@@ -266,7 +271,7 @@ def _laid_out(value: Any, margin: str, indent: str) -> str:
     """Return `value`; `margin` is the line end and white space of the line that holds it."""
     inner = margin + indent
     if value and isinstance(value, dict):
-        lines = [f"{encode(name)}: {_laid_out(item, inner, indent)}" for name, item in value.items()]
+        lines = [f"{encode(key)}: {_laid_out(item, inner, indent)}" for key, item in value.items()]
         return "{" + inner + f",{inner}".join(lines) + margin + "}"
     if value and isinstance(value, (list, tuple)):
         lines = [_laid_out(item, inner, indent) for item in value]

@@ -35,7 +35,9 @@ class Packed:
     def __init__(self, file: str, tree: str, base: int, mark: bytes, table: Table) -> None:
         self.file, self.tree, self.base, self.mark, self.table = file, tree, base, mark, table
 
-    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, _path: object = None, _target: object = None
+    ) -> ModuleSpec | None:
         """Return the spec of a module of ours, with its code; None leaves it to the next finder."""
         if name not in self.table:
             return None
@@ -45,7 +47,13 @@ class Packed:
             return None
         place = f"{self.tree}/{name.replace('.', '/')}"
         source = f"{place}/__init__.py" if package else f"{place}.py"
-        spec = ModuleSpec(name, self, origin=source, is_package=package, loader_state=code)
+        spec = ModuleSpec(
+            name,
+            self,  # type: ignore[arg-type] # a loader by its two functions, not by inheritance
+            origin=source,
+            is_package=package,
+            loader_state=code,
+        )
         spec.has_location = True
         spec.cached = self.file  # saves the import system from working out the usual place
         if package:
@@ -77,4 +85,4 @@ class Packed:
 
 def serve(file: str, tree: str, base: int, mark: bytes, table: Table) -> None:
     """Put a finder for `file` before all others; `tree` is the directory that holds the package."""
-    sys.meta_path.insert(0, Packed(file, tree, base, mark, table))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Packed(file, tree, base, mark, table))

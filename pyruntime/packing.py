@@ -17,6 +17,7 @@ from importlib.util import MAGIC_NUMBER
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import CodeType
 
 PACKAGE = "pyruntime"
 BUILDERS = {f"{PACKAGE}.packing", f"{PACKAGE}.native.build"}  # these serve before installation only
@@ -56,9 +57,10 @@ def pack(staged: str, tree: str) -> bytes:
     return MAGIC_NUMBER + len(head).to_bytes(4, "little") + head + records
 
 
-def compile_finder(staged: str, tree: str) -> object:
+def compile_finder(staged: str, tree: str) -> CodeType:
     """Return the code object of `packed.py`."""
-    return marshal.loads(code(staged, tree, f"{PACKAGE}/packed.py"))  # noqa: S302 - made just now
+    finder: CodeType = marshal.loads(code(staged, tree, f"{PACKAGE}/packed.py"))  # noqa: S302 - made just now
+    return finder
 
 
 def main(staged: str, tree: str) -> None:

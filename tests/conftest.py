@@ -73,10 +73,10 @@ class Containers:
         self.before = traces()
 
     def ids(self):
-        """Return the ids of all that exist."""
+        """Return the ids of all that exist; @seccomp, the filter cache, is no id."""
         if not self.root.exists():
             return []
-        return sorted(path.name for path in self.root.iterdir() if path.name[:1] != ".")
+        return sorted(path.name for path in self.root.iterdir() if path.name[0] not in ".@")
 
     def state(self, name):
         """Return the saved state of a container."""

@@ -1,45 +1,51 @@
-"""Hooks that run when the container's config is only known from its saved state."""
+"""Hooks that run in the caller's namespaces, with the state on their standard input."""
 
 from __future__ import annotations
 
 import posix
 
-from pyruntime.container import caller as callers
+from pyruntime import errors, log
 from pyruntime.container import status
-from pyruntime.feature import hooks
+from pyruntime.feature import hookrun, hooks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.container.caller import Caller
-    from pyruntime.container.store import Entry, State
+    from pyruntime.container.store import State
+    from pyruntime.feature.hooks import HookStep
 
 
-def run_hooks(
-    entry: Entry, state: State, name: str, word: str, caller: Caller | None = None
-) -> None:
-    """Run the hooks `name` of the saved state in the caller's namespaces.
+def saved(state: State, name: str) -> list[HookStep]:
+    """Return the hooks `name` that state.json remembers."""
+    return [hooks.HookStep(name, number, wish) for number, wish in enumerate(state["hooks"][name])]
+
+
+def run_hooks(steps: list[HookStep], state: State, word: str, caller: Caller) -> None:
+    """Run hooks of one name in the caller's namespaces.
 
     Args:
-        entry: the container.
-        state: its state.
-        name: "poststart" or "poststop".
-        word: the status that the hooks are told.
-        caller: whose environment is for hooks that give none; noted now where it was not before.
+        steps: the hooks, not empty.
+        state: of the container.
+        word: the status that they are told.
+        caller: whose environment is for hooks that give none.
 
     Raises:
-        HookFailed: one of them failed; the rest is not run.
+        HookFailed: one of them failed and the rest is not run. Of poststop hooks each is run and
+            of a failure it is only warned (runtime-spec, runtime.md, "Lifecycle").
     """
+    document = status.encoded(state, word, 0 if word == status.STOPPED else state["pid"])
+    directory = state["bundle"] if _is_there(state["bundle"]) else "/"
     umask = posix.umask(0)
     posix.umask(umask)
-    wishes = state["hooks"][name]
-    pid = 0 if word == status.STOPPED else state["pid"]
-    hooks.run(
-        [hooks.HookStep(name, number, wish) for number, wish in enumerate(wishes)],
-        status.encoded(state, word, pid),
-        directory=state["bundle"] if _is_there(state["bundle"]) else "/",
-        environment=(caller or callers.note()).environment,
-        umask=umask,
-    )
+    for step in steps:
+        try:
+            hookrun.run(
+                [step], document, directory=directory, environment=caller.environment, umask=umask
+            )
+        except errors.HookFailed as failure:
+            if step.name != "poststop":
+                raise
+            log.warning(failure.say())
 
 
 def _is_there(directory: str) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import posix
 
-from pyruntime import errors, log
+from pyruntime import errors
 from pyruntime.container import activation, parent
 from pyruntime.container.plan import Plan, Wishes
-from pyruntime.container.store import Entry
+from pyruntime.container.claim import Claim
 from pyruntime.errors import doing
 from pyruntime.feature import host
 from pyruntime.kernel import path
@@ -78,15 +78,14 @@ def begin(
     Raises:
         RuntimeFailure: why it could not; nothing is left behind.
     """
-    entry = Entry(root, id)
+    entry = Claim(root, id)
     if entry.exists():
         raise errors.AlreadyExists
     config, raw = read.read(bundle)
-    for warning in check.check(config):
-        log.warning(warning)
+    warnings = check.check(config)
     plan = Plan(config, host.look(), id, _place(bundle), wishes)
-    for warning in plan.warnings:
-        log.warning(warning)
+    if warnings or plan.warnings:
+        _warn([*warnings, *plan.warnings])
     _check_rootfs(plan)
     entry.make(root)
     birth = parent.Birth(entry, plan, caller)
@@ -97,6 +96,14 @@ def begin(
         _write_pid_file(birth, pid_file)
     posix.close(lock)
     return birth
+
+
+def _warn(warnings: list[str]) -> None:
+    """Log warnings; the log is loaded only then."""
+    from pyruntime import log
+
+    for warning in warnings:
+        log.warning(warning)
 
 
 def _place(bundle: str) -> str:

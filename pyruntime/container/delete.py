@@ -5,11 +5,10 @@ from __future__ import annotations
 import posix
 import select
 
-from pyruntime import errors, log
+from pyruntime import errors
 from pyruntime.container import kill, status
 from pyruntime.container.store import Entry
-from pyruntime.feature.cgroup import filesystem as cgroup
-from pyruntime.kernel import process
+from pyruntime.kernel import pidfd as pidfds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def end(saved: State) -> None:
     Raises:
         RuntimeFailure: it does not end, stuck in the kernel.
     """
-    pidfd = process.open_pidfd(saved["pid"], saved["start_time"]) if saved["pid"] else None
+    pidfd = pidfds.open_process(saved["pid"], saved["start_time"]) if saved["pid"] else None
     if pidfd is None:
         return
     kill.send(saved, kill.SIGKILL)
@@ -72,7 +71,7 @@ def end(saved: State) -> None:
     posix.close(pidfd)
 
 
-def remove(entry: Entry, saved: State, caller: Caller | None = None) -> None:
+def remove(entry: Entry, saved: State, by: Caller | None = None) -> None:
     """Remove everything of a container whose init has ended, then run its poststop hooks.
 
     Raises:
@@ -81,12 +80,10 @@ def remove(entry: Entry, saved: State, caller: Caller | None = None) -> None:
     _clear(saved["cgroup"], saved["mounted"], leftovers=not saved["private_pid"])
     entry.remove()
     if saved["hooks"]["poststop"]:
-        from pyruntime.container import afterlife  # loads the hooks, which few containers have
+        from pyruntime.container import afterlife, caller  # load much, few containers have hooks
 
-        try:
-            afterlife.run_hooks(entry, saved, "poststop", status.STOPPED, caller)
-        except errors.HookFailed as failure:
-            log.warning(failure.say())
+        hooks = afterlife.saved(saved, "poststop")
+        afterlife.run_hooks(hooks, saved, status.STOPPED, by or caller.note())
 
 
 def remove_traces(entry: Entry) -> None:
@@ -100,9 +97,22 @@ def remove_traces(entry: Entry) -> None:
     entry.remove()
 
 
+def _was_removed(directory: str) -> bool:
+    """Remove a cgroup that nothing is in and nothing is below, the usual case, at once."""
+    try:
+        posix.rmdir(directory)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def _clear(directory: str, mounted: str, *, leftovers: bool) -> None:
     """End what runs in the cgroup, remove it, take off what was mounted on the host."""
-    if directory:
+    if directory and not _was_removed(directory):
+        from pyruntime.feature.cgroup import filesystem as cgroup
+
         if leftovers:
             cgroup.kill(directory)
         cgroup.remove(directory)

@@ -12,7 +12,7 @@ import posix
 from pyruntime import errors
 from pyruntime.container import program, script, seal
 from pyruntime.errors import doing
-from pyruntime.feature import devices, hooks, masks, mounts, namespaces, procfs, rootfs, sysctl
+from pyruntime.feature import devices, masks, mounts, namespaces, procfs, rootfs, sysctl
 from pyruntime.kernel import door, keyring, memfd, path
 
 TYPE_CHECKING = False
@@ -30,6 +30,7 @@ def main(plan: Plan, line: Line, gifts: Gifts) -> NoReturn:
     """Live as the child; ends in the native program, or in one message of failure."""
     try:
         gifts.leave_to_parent()
+        seal.seal(lambda text: line.say("failed", text))
         posix.setsid()
         umask = posix.umask(0)
 
@@ -43,7 +44,6 @@ def main(plan: Plan, line: Line, gifts: Gifts) -> NoReturn:
         _let_parent_run_hooks(plan, line)
         _run_create_container_hooks(plan, gifts, umask)
 
-        seal.seal(lambda text: line.say("failed", text))
         rootfs.enter(plan.rootfs, root)
 
         _replace_null(root)
@@ -113,7 +113,11 @@ def _let_parent_run_hooks(plan: Plan, line: Line) -> None:
 
 def _run_create_container_hooks(plan: Plan, gifts: Gifts, umask: int) -> None:
     """Run these in the container's namespaces, while their paths still are the caller's."""
-    hooks.run(
+    if not plan.hooks["createContainer"]:
+        return
+    from pyruntime.feature import hookrun  # loaded by the parent
+
+    hookrun.run(
         plan.hooks["createContainer"],
         gifts.document("creating"),
         directory=plan.rootfs.directory,

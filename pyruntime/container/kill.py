@@ -6,7 +6,7 @@ from pyruntime import errors
 from pyruntime.container import status
 from pyruntime.container.store import Entry
 from pyruntime.errors import doing
-from pyruntime.kernel import process
+from pyruntime.kernel import pidfd as pidfds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ def send(saved: State, signal: int) -> bool:
         from pyruntime.feature.cgroup import filesystem as cgroup
 
         cgroup.kill(saved["cgroup"])
-    pidfd = process.open_pidfd(saved["pid"], saved["start_time"])
+    pidfd = pidfds.open_process(saved["pid"], saved["start_time"])
     if pidfd is None:
         return False
     with doing("send signal", str(signal)):
         try:
-            process.send_signal(pidfd, signal)
+            pidfds.send_signal(pidfd, signal)
         except ProcessLookupError:
             return False
     return True

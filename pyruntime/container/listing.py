@@ -5,8 +5,8 @@ from __future__ import annotations
 import posix
 
 from pyruntime import errors, log
-from pyruntime.container import state, status
-from pyruntime.container.store import Entry, ids
+from pyruntime.container import state, status, store
+from pyruntime.container.store import Entry
 from pyruntime.errors import doing
 
 
@@ -21,7 +21,7 @@ def containers(root: str) -> list[dict[str, object]]:
         KernelError: the root cannot be listed.
     """
     with doing("list", root):
-        names = ids(root)
+        names = sorted(name for name in posix.listdir(root) if not name.startswith(store.RESERVED))
     found = []
     for name in names:
         entry = Entry(root, name)

@@ -10,14 +10,15 @@ import errno
 import posix
 import time
 
-from pyruntime import errors, log
+from pyruntime import errors
 from pyruntime.container import activation, init, player, status, talk
 from pyruntime.container.gifts import Gifts
 from pyruntime.errors import doing
-from pyruntime.feature import hooks, namespaces, seccomp
+from pyruntime.feature import namespaces
 from pyruntime.feature.cgroup import devices as device_rules
 from pyruntime.feature.cgroup import filesystem as cgroup
 from pyruntime.kernel import memfd, mount, process
+from pyruntime.kernel import pidfd as pidfds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
     from pyruntime.container.caller import Caller
     from pyruntime.container.plan import Plan
-    from pyruntime.container.store import Entry, State
+    from pyruntime.container.claim import Claim
+    from pyruntime.container.store import State
 
 _OCI_VERSION = "1.3.0"
 _LIMIT_CURES = {errno.EPERM: "raising a hard limit needs CAP_SYS_RESOURCE"}
@@ -44,7 +46,7 @@ class Birth:
 
     __slots__ = ("caller", "cgroup", "entry", "gifts", "line", "pid", "pidfd", "plan", "state", "undoing")
 
-    def __init__(self, entry: Entry, plan: Plan, caller: Caller) -> None:
+    def __init__(self, entry: Claim, plan: Plan, caller: Caller) -> None:
         self.entry, self.plan, self.caller = entry, plan, caller
         self.undoing: list[Callable[[], object]] = []
         self.pid = self.pidfd = self.cgroup = -1
@@ -76,7 +78,12 @@ class Birth:
         self.undoing.append(self.entry.remove)
         self.entry.trace(self.state["cgroup"], self.state["mounted"])
         self.entry.write("config.json", raw)
-        gifts.filter = seccomp.program(plan.filter, f"{root}/@seccomp") if plan.filter else None
+        if plan.filter:
+            from pyruntime.feature import seccomp
+
+            gifts.filter = seccomp.program(plan.filter, f"{root}/@seccomp")
+        if any(plan.hooks.values()):
+            from pyruntime.container import afterlife  # noqa: F401 - the child can load nothing
         gifts.activation = activation.words(self.caller)
         if plan.wishes.waits:
             gifts.go, gifts.result = self.entry.make_fifos()
@@ -126,7 +133,7 @@ class Birth:
             "hooks": self._run_hooks,
             "ready": self._release,
             "pid": self._adopt,
-            "warn": log.warning,
+            "warn": _warn,
         }
         while (message := self.line.hear()) is not None:
             word, text = message
@@ -138,24 +145,20 @@ class Birth:
 
     def _run_hooks(self, _text: str) -> None:
         """Run the hooks of the caller's namespaces."""
-        for name in ("prestart", "createRuntime"):
-            self.run_hooks(name, "creating")
+        self.run_hooks("prestart", status.CREATED)  # their status is that of runtime-spec 1.0
+        self.run_hooks("createRuntime", status.CREATING)
         self.line.say("hooked")
 
     def run_hooks(self, name: str, word: str) -> None:
         """Run the hooks of one name in the caller's namespaces.
 
         Raises:
-            HookFailed: one of them failed.
+            HookFailed: one of them failed; of poststop hooks it is only warned.
         """
-        pid = 0 if word == status.STOPPED else self.pid
-        hooks.run(
-            self.plan.hooks[name],
-            status.encoded(self.state, word, pid),
-            directory=self.plan.bundle,
-            environment=self.caller.environment,
-            umask=_umask(),
-        )
+        if self.plan.hooks[name]:
+            from pyruntime.container import afterlife
+
+            afterlife.run_hooks(self.plan.hooks[name], self.state, word, self.caller)
 
     def _release(self, _text: str) -> None:
         """Set the limits that only the parent may set, save the state, let the child go on."""
@@ -179,7 +182,7 @@ class Birth:
 
     def _save(self) -> None:
         """Write state.json, before the payload may run: from now on others can find it."""
-        known = process.stat(self.pid)
+        known = pidfds.stat(self.pid)
         self.state["pid"] = self.pid
         self.state["start_time"] = known[1] if known else 0
         self.entry.save(self.state)
@@ -199,7 +202,7 @@ class Birth:
     def _end_child(self) -> None:
         """Kill the child and all that came of it, and reap it."""
         try:
-            process.send_signal(self.pidfd, 9)
+            pidfds.send_signal(self.pidfd, 9)
         except ProcessLookupError:
             pass
         cgroup.kill(self.plan.cgroup.directory)
@@ -218,19 +221,16 @@ class Birth:
                 self.undoing.pop()()
             except (errors.RuntimeFailure, OSError) as error:
                 said = error.say() if isinstance(error, errors.RuntimeFailure) else str(error)
-                log.warning(f"while undoing: {said}")
+                _warn(f"while undoing: {said}")
         if born:
-            try:
-                self.run_hooks("poststop", status.STOPPED)
-            except errors.HookFailed as error:
-                log.warning(error.say())
+            self.run_hooks("poststop", status.STOPPED)
 
 
-def _umask() -> int:
-    """Return the umask of this process, which can only be read by setting it."""
-    present = posix.umask(0)
-    posix.umask(present)
-    return present
+def _warn(text: str) -> None:
+    """Log a warning; the log is loaded only then."""
+    from pyruntime import log
+
+    log.warning(text)
 
 
 def _first_state(plan: Plan) -> State:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pyruntime.feature import capabilities, devices, hooks, masks, mounts, namespaces, rootfs
-from pyruntime.feature import seccomp, sysctl
+from pyruntime.feature import capabilities, devices, hooks, masks, mounts, namespaces, rootfs, sysctl
 from pyruntime.feature.cgroup import devices as device_rules
 from pyruntime.feature.cgroup import filesystem as cgroup
 from pyruntime.feature.step import Step
@@ -12,7 +11,8 @@ from pyruntime.spec import words
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.feature.host import Host
-    from pyruntime.spec.shapes import Config
+    from pyruntime.feature.seccomp import FilterStep
+    from pyruntime.spec.shapes import Config, Seccomp
 
 
 class LimitStep(Step):
@@ -78,21 +78,17 @@ class Plan:
         self.sysctls = sysctl.plan(config)
         self.cgroup = cgroup.plan(config, host, id)
         self.device_rules = device_rules.plan((linux.get("resources") or {}).get("devices") or [])
-        self.filter = seccomp.plan(linux["seccomp"]) if linux.get("seccomp") else None
+        self.filter = _filter(linux["seccomp"]) if linux.get("seccomp") else None
         self.capabilities, self.warnings = capabilities.plan(
             process.get("capabilities"), host.last_capability
         )
-        self.hooks = {name: hooks.plan(config, name) for name in hooks.NAMES}
+        self.hooks = {name: hooks.plan(config, name) for name in words.HOOKS}
         self.keyring = "" if wishes.no_new_keyring else f"_ses.{id}"
         self.limits = [
             LimitStep(wish["type"], wish["soft"], wish["hard"]) for wish in process.get("rlimits") or []
         ]
         names = (("sethostname", config.get("hostname")), ("setdomainname", config.get("domainname")))
         self.names = [NameStep(call, name) for call, name in names if name]
-
-    def joins_pid_namespace(self) -> bool:
-        """Tell whether the container shares the pid namespace of a path (INIT 1, third shape)."""
-        return "pid" in self.namespaces.paths
 
     def steps(self) -> list[Step]:
         """Return the steps in the order in which they are taken, the native program's aside."""
@@ -103,3 +99,10 @@ class Plan:
         ordered += [self.rootfs, *self.sysctls, *self.masks, *self.limits]
         ordered += [self.filter] if self.filter else []
         return ordered
+
+
+def _filter(profile: Seccomp) -> FilterStep | None:
+    """Plan the seccomp filter; its module is loaded only for containers that have one."""
+    from pyruntime.feature import seccomp
+
+    return seccomp.plan(profile)

@@ -6,10 +6,11 @@ import posix
 
 import _signal
 
-from pyruntime import errors, log
-from pyruntime.container import activation, create, delete
+from pyruntime import errors
+from pyruntime.container import activation, create, delete, status
 from pyruntime.container.plan import Wishes
 from pyruntime.kernel import process
+from pyruntime.kernel import pidfd as pidfds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def run(
     """
     create.refuse(console_socket=console_socket, pidfd_socket=pidfd_socket)
     if not detach and not no_subreaper:
-        _adopt_orphans()
+        process.set_child_subreaper()
     preserve = activation.kept(caller, preserve_fds)
     wishes = Wishes(no_pivot=no_pivot, no_new_keyring=no_new_keyring, preserve=preserve, waits=False)
     everything = _signal.valid_signals()
@@ -70,19 +71,6 @@ def run(
     return code
 
 
-def _adopt_orphans() -> None:
-    """Become the parent of processes that the payload leaves behind (prctl(2), subreaper)."""
-    try:
-        from pyruntime import libraries
-
-        libraries.reach()
-        import prctl
-
-        prctl.set_child_subreaper(1)
-    except ImportError:
-        process.set_child_subreaper()
-
-
 def _run_poststart(birth: parent.Birth) -> None:
     """Run the poststart hooks; a failure undoes the whole run.
 
@@ -90,7 +78,7 @@ def _run_poststart(birth: parent.Birth) -> None:
         HookFailed: one of them failed.
     """
     try:
-        birth.run_hooks("poststart", "running")
+        birth.run_hooks("poststart", status.RUNNING)
     except errors.HookFailed:
         birth.undo()
         raise
@@ -102,9 +90,9 @@ def _attend(birth: parent.Birth, everything: set[int]) -> int:
     All signals are blocked and taken one at a time, so none is lost between looking and waiting.
     """
     while True:
-        status = _reap(birth.pid)
-        if status is not None:
-            code = posix.waitstatus_to_exitcode(status)
+        ended = _reap(birth.pid)
+        if ended is not None:
+            code = posix.waitstatus_to_exitcode(ended)
             return code if code >= 0 else 128 - code
         number = _signal.sigwaitinfo(everything).si_signo
         if number not in _KEPT:
@@ -115,11 +103,11 @@ def _reap(pid: int) -> int | None:
     """Reap every child that has ended; return the wait status of `pid` once it has."""
     while True:
         try:
-            ended, status = posix.waitpid(-1, posix.WNOHANG)
+            ended, how = posix.waitpid(-1, posix.WNOHANG)
         except ChildProcessError:
             return None
         if ended == pid:
-            return status
+            return how
         if ended == 0:
             return None
 
@@ -127,6 +115,6 @@ def _reap(pid: int) -> int | None:
 def _forward(birth: parent.Birth, number: int) -> None:
     """Send a signal on; a payload that has just ended is no error."""
     try:
-        process.send_signal(birth.pidfd, number)
+        pidfds.send_signal(birth.pidfd, number)
     except ProcessLookupError:
-        log.debug(f"signal {number} came after the container's end")
+        return

@@ -103,21 +103,22 @@ class Order:
 
 def compose(order: Order) -> list[Operation]:
     """Put the last steps in their order."""
-    late = order.no_new_privs  # without it the filter needs CAP_SYS_ADMIN, which goes with the ids
+    late = order.no_new_privs  # without it the filter needs CAP_SYS_ADMIN, which goes with the ids,
+    # so it must allow all that follows; what can come earlier does.
     chdir = _chdir(order)
     return [
         *_begin(order),
         *_label(order),
         *_join(order),
         *order.extra,
+        *_umask(order),
+        *_signals(),
         *([] if late else credentials.load_filter(order)),
         *credentials.bounding_set(order),  # PR_CAPBSET_DROP is EPERM after the ids
         chdir,  # as root: the payload's user may not be allowed to walk there
         *credentials.ids(order),
         *_chdir_again(order, chdir),
         *credentials.capability_sets(order),
-        *_umask(order),
-        *_signals(),
         *credentials.no_new_privs(order),
         *_close(order),
         *_fork(order),  # seen from a shared pid namespace only now, when nothing is left to take
@@ -210,7 +211,7 @@ def _chdir_again(order: Order, first: Operation) -> list[Operation]:
 
 
 def _umask(order: Order) -> list[Operation]:
-    """Set the mask; not earlier, or it would bend the modes of what the runtime made."""
+    """Set the mask; Python keeps its own, or the modes of what it makes would be bent."""
     if order.umask is None:
         return []
     return [steps.Call(f"set the umask to {order.umask:04o}", "umask", (order.umask,))]

@@ -8,11 +8,10 @@ import select
 from pyruntime import errors
 from pyruntime.container import status
 from pyruntime.container.store import GO, RESULT, Entry
-from pyruntime.kernel import process
+from pyruntime.kernel import pidfd as pidfds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyruntime.container.caller import Caller
     from pyruntime.container.store import State
 
 _CLOEXEC = posix.O_CLOEXEC
@@ -38,7 +37,7 @@ def start(root: str, id: str) -> None:  # noqa: A002
     status.require("start", entry, state)
     release(entry, state)
     if state["hooks"]["poststart"]:
-        run_poststart(entry, state)
+        _run_poststart(state)
     posix.close(lock)
 
 
@@ -51,7 +50,7 @@ def release(entry: Entry, state: State) -> None:
     Raises:
         WrongStatus, ChildFailed: as `start`.
     """
-    pidfd = process.open_pidfd(state["pid"], state["start_time"])
+    pidfd = pidfds.open_process(state["pid"], state["start_time"])
     try:
         go = posix.open(entry.path(GO), posix.O_WRONLY | posix.O_NONBLOCK | _CLOEXEC)
         result = posix.open(entry.path(RESULT), posix.O_RDONLY | posix.O_NONBLOCK | _CLOEXEC)
@@ -84,18 +83,19 @@ def _read_to_end(result: int, pidfd: int | None) -> bytes:
             return told
 
 
-def run_poststart(entry: Entry, state: State, caller: Caller | None = None) -> None:
+def _run_poststart(state: State) -> None:
     """Run the poststart hooks; on failure kill the container, which then waits for delete.
 
     Raises:
         HookFailed: one of them failed.
     """
-    from pyruntime.container import afterlife  # loads the hooks, which few containers have
+    from pyruntime.container import afterlife, caller  # load much, and few containers have hooks
 
     try:
-        afterlife.run_hooks(entry, state, "poststart", status.RUNNING, caller)
+        hooks = afterlife.saved(state, "poststart")
+        afterlife.run_hooks(hooks, state, status.RUNNING, caller.note())
     except errors.HookFailed:
-        pidfd = process.open_pidfd(state["pid"], state["start_time"])
+        pidfd = pidfds.open_process(state["pid"], state["start_time"])
         if pidfd is not None:
-            process.send_signal(pidfd, 9)
+            pidfds.send_signal(pidfd, 9)
         raise

@@ -9,13 +9,13 @@ from __future__ import annotations
 import posix
 
 from pyruntime import errors, jsonfile
-from pyruntime.kernel import process
+from pyruntime.kernel import pidfd as pidfds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.container.store import Entry, State
 
-CREATED, RUNNING, PAUSED, STOPPED = "created", "running", "paused", "stopped"
+CREATING, CREATED, RUNNING, PAUSED, STOPPED = "creating", "created", "running", "paused", "stopped"
 
 # The texts are runc's: containerd and CRI-O look for "container not running".
 _REFUSALS = {
@@ -30,8 +30,8 @@ _REFUSALS = {
 
 def of(entry: Entry, state: State) -> str:
     """Return the status of a container."""
-    known = process.stat(state["pid"]) if state["pid"] else None
-    if known is None or known[0] in process.DEAD or known[1] != state["start_time"]:
+    known = pidfds.stat(state["pid"]) if state["pid"] else None
+    if known is None or known[0] in pidfds.DEAD or known[1] != state["start_time"]:
         return STOPPED
     if state["cgroup"] and _is_frozen(state["cgroup"]):
         return PAUSED

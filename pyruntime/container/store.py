@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     State = dict[str, Any]
 
 FORMAT = 1
+RESERVED = "@"  # begins the names below the root that are no containers; no id can hold it
 GO, RESULT = "exec.fifo", "exec.result"
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+.-")
 _CLOEXEC = posix.O_CLOEXEC
-_STICKY_PRIVATE = 0o1700
 
 
 def check_id(id: str) -> None:  # noqa: A002 - the spec's word
@@ -59,20 +59,6 @@ class Entry:
     def path(self, name: str) -> str:
         """Return the path of a file in the directory."""
         return f"{self.directory}/{name}"
-
-    def make(self, root: str) -> None:
-        """Claim the id.
-
-        Raises:
-            AlreadyExists: somebody has it.
-            KernelError: the directory cannot be made.
-        """
-        _make_root(root)
-        with doing("make the state directory", self.directory):
-            try:
-                posix.mkdir(self.directory, 0o700)
-            except FileExistsError:
-                raise errors.AlreadyExists from None
 
     def exists(self) -> bool:
         """Tell whether the directory is there."""
@@ -109,23 +95,6 @@ class Entry:
                 break
         return descriptor
 
-    def write(self, name: str, content: bytes) -> None:
-        """Write a file whole or not at all.
-
-        Raises:
-            KernelError: it cannot be written.
-        """
-        temporary = self.path(f"{name}.new")
-        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW | _CLOEXEC
-        with doing("write", self.path(name)):
-            descriptor = posix.open(temporary, flags, 0o600)
-            try:
-                while content:
-                    content = content[posix.write(descriptor, content) :]
-            finally:
-                posix.close(descriptor)
-            posix.rename(temporary, self.path(name))
-
     def read(self, name: str) -> bytes:
         """Read a file of the directory.
 
@@ -140,14 +109,6 @@ class Entry:
             return content
         finally:
             posix.close(descriptor)
-
-    def save(self, state: State) -> None:
-        """Write state.json.
-
-        Raises:
-            KernelError: it cannot be written.
-        """
-        self.write("state.json", jsonfile.encode(state).encode("utf-8", "surrogateescape"))
 
     def load(self) -> State:
         """Read state.json.
@@ -166,14 +127,6 @@ class Entry:
             raise errors.RuntimeFailure(f"{self.path('state.json')} is not a state of ours; {cure}")
         return state
 
-    def trace(self, cgroup: str, mounted: str) -> None:
-        """Note what will exist outside of the directory, before it does.
-
-        Raises:
-            KernelError: it cannot be written.
-        """
-        self.write("traces", f"{cgroup}\n{mounted}\n".encode("utf-8", "surrogateescape"))
-
     def traces(self) -> tuple[str, str]:
         """Return what `trace` noted: the cgroup's directory and a host mount, empty for none."""
         try:
@@ -181,22 +134,6 @@ class Entry:
         except OSError:
             return "", ""
         return (told[0], told[1]) if len(told) > 1 else ("", "")
-
-    def make_fifos(self) -> tuple[int, int]:
-        """Make both fifos and open them for both ends, so that neither open waits nor ends.
-
-        Returns:
-            Descriptors of go and result.
-
-        Raises:
-            KernelError: they cannot be made.
-        """
-        opened: list[int] = []
-        for name in (GO, RESULT):
-            with doing("make the fifo", self.path(name)):
-                posix.mkfifo(self.path(name), 0o600)
-                opened.append(posix.open(self.path(name), posix.O_RDWR | _CLOEXEC))
-        return opened[0], opened[1]
 
     def has(self, name: str) -> bool:
         """Tell whether a file of the directory exists."""
@@ -227,33 +164,3 @@ class Entry:
                 posix.rmdir(self.directory)
             except FileNotFoundError:
                 return
-
-
-def _make_root(root: str) -> None:
-    """Make the root of all states, ours alone.
-
-    The sticky bit keeps it from being swept out of XDG_RUNTIME_DIR (XDG base directory
-    specification: such files survive the periodic clean-up).
-
-    Raises:
-        KernelError: it cannot be made.
-    """
-    made = ""
-    with doing("make the state root", root):
-        for part in root.strip("/").split("/"):
-            made += f"/{part}"
-            try:
-                posix.mkdir(made, 0o700)
-            except FileExistsError:
-                continue
-            if made == root and posix.geteuid() != 0:
-                posix.chmod(root, _STICKY_PRIVATE)
-
-
-def ids(root: str) -> list[str]:
-    """Return the ids below a root, sorted.
-
-    Raises:
-        OSError: the root cannot be listed.
-    """
-    return sorted(name for name in posix.listdir(root) if _ALLOWED.issuperset(name))

@@ -124,7 +124,8 @@ def _make(step: DeviceStep, root: int) -> None:
     directory, name = path.open_parent(root, step.path)
     try:
         try:
-            posix.mknod(name, step.type | 0o600, posix.makedev(step.major, step.minor), dir_fd=directory)
+            number = posix.makedev(step.major, step.minor)
+            posix.mknod(name, step.type | step.mode, number, dir_fd=directory)
         except FileExistsError:
             pass
         except PermissionError:
@@ -135,10 +136,18 @@ def _make(step: DeviceStep, root: int) -> None:
         posix.close(directory)
     try:
         verify(node, step)
-        posix.chown(f"/proc/self/fd/{node}", *step.owner)
-        posix.chmod(f"/proc/self/fd/{node}", step.mode)
+        _grant(node, step)
     finally:
         posix.close(node)
+
+
+def _grant(node: int, step: DeviceStep) -> None:
+    """Give a verified node its owner and, where it was there before, its mode."""
+    known = posix.fstat(node)
+    if (known.st_uid, known.st_gid) != step.owner:
+        path.chown(node, *step.owner)
+    if known.st_mode & 0o7777 != step.mode:
+        path.chmod(node, step.mode)
 
 
 def _bind(step: DeviceStep, root: int) -> None:

@@ -1,30 +1,13 @@
-"""Hooks: programs that the caller has run at fixed points of a container's life."""
+"""Hooks: programs that the caller has run at fixed points of a container's life; the plan of them."""
 
 from __future__ import annotations
 
-import errno
-import posix
-import select
-import time
-
-import _signal
-
-from pyruntime import errors
 from pyruntime.feature.step import Step
-from pyruntime.kernel import process
+from pyruntime.spec import words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import NoReturn
-
     from pyruntime.spec.shapes import Config, Hook
-
-NAMES = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
-
-_SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
-_SIG_DFL, _SIG_SETMASK = 0, 2
-_LONGEST_OUTPUT = 4096
 
 
 class HookStep(Step):
@@ -46,178 +29,10 @@ class HookStep(Step):
 
 def known() -> list[str]:
     """Return the hook names for `features`."""
-    return list(NAMES)
+    return list(words.HOOKS)
 
 
 def plan(config: Config, name: str) -> list[HookStep]:
     """Work out the hooks of one name, in order."""
     wishes: list[Hook] = (config.get("hooks") or {}).get(name) or []  # type: ignore[assignment]
     return [HookStep(name, number, wish) for number, wish in enumerate(wishes)]
-
-
-def run(
-    steps: Iterable[HookStep],
-    state: str,
-    *,
-    directory: str | int,
-    environment: dict[bytes, bytes],
-    umask: int,
-) -> None:
-    """Run hooks one after the other, in the present namespaces.
-
-    Args:
-        steps: of one name.
-        state: the state document (spec, runtime.md) that each reads from its standard input.
-        directory: the working directory, a path or a descriptor.
-        environment: for hooks that give none.
-        umask: of the hooks.
-
-    Raises:
-        HookFailed: one could not be run, failed or took too long; the rest is not run.
-    """
-    for step in steps:
-        failed = _Running(step, state.encode("utf-8", "surrogateescape")).outcome(
-            directory, environment, umask
-        )
-        if failed:
-            raise errors.HookFailed(f"error running {step.name} hook #{step.number}: {failed}")
-
-
-class _Running:
-    """One hook while it runs: its standard input to be fed, its output to be kept."""
-
-    __slots__ = ("document", "output", "step")
-
-    def __init__(self, step: HookStep, document: bytes) -> None:
-        self.step, self.document = step, document
-        self.output: dict[int, bytes] = {}
-
-    def outcome(self, directory: str | int, environment: dict[bytes, bytes], umask: int) -> str:
-        """Run the hook to its end; return what went wrong, or nothing."""
-        pipes = [posix.pipe2(posix.O_CLOEXEC) for _ in range(3)]
-        pid = posix.fork()
-        if pid == 0:
-            _execute(self.step, pipes, directory, environment, umask)
-        for mine, theirs in ((pipes[0][1], pipes[0][0]), *pipes[1:]):
-            posix.set_blocking(mine, False)
-            posix.close(theirs)
-        return self._attend(pid, pipes[0][1], pipes[1][0], pipes[2][0])
-
-    def _attend(self, pid: int, stdin: int, stdout: int, stderr: int) -> str:
-        """Feed, listen and wait until the process has ended or its time is up."""
-        limit = None if self.step.timeout is None else time.monotonic() + self.step.timeout
-        self.output = {stdout: b"", stderr: b""}
-        pidfd = posix.pidfd_open(pid, 0)
-        try:
-            ended = self._converse(pidfd, stdin, limit)
-            if not ended:
-                process.send_signal(pidfd, _SIGKILL)
-        finally:
-            for descriptor in (pidfd, stdin, stdout, stderr):
-                _close(descriptor)
-        status = posix.waitpid(pid, 0)[1]
-        if not ended:
-            return f"hook ran past specified timeout of {float(self.step.timeout or 0):.1f}s"
-        return self._verdict(status, self.output[stdout], self.output[stderr])
-
-    def _converse(self, pidfd: int, stdin: int, limit: float | None) -> bool:
-        """Move bytes until the process ends; tell whether it did so in time.
-
-        The end of the process is what counts: a daemon that it left behind may hold the pipes.
-        """
-        poll = select.poll()
-        poll.register(pidfd, select.POLLIN)
-        poll.register(stdin, select.POLLOUT)
-        for descriptor in self.output:
-            poll.register(descriptor, select.POLLIN)
-        while True:
-            left = None if limit is None else max(0, int((limit - time.monotonic()) * 1000) + 1)
-            ready = poll.poll(left) if left is None or left > 1 else []
-            if not ready:
-                return False
-            for descriptor, _ in ready:
-                if descriptor == stdin:
-                    self._feed(poll, stdin)
-                elif descriptor != pidfd:
-                    self._listen(poll, descriptor)
-            if any(descriptor == pidfd for descriptor, _ in ready):
-                self._drain()
-                return True
-
-    def _feed(self, poll: select.poll, stdin: int) -> None:
-        """Write what the pipe takes of the document, and close it at the end."""
-        try:
-            self.document = self.document[posix.write(stdin, self.document) :]
-        except BrokenPipeError:
-            self.document = b""
-        if not self.document:
-            poll.unregister(stdin)
-            posix.close(stdin)
-
-    def _listen(self, poll: select.poll, descriptor: int) -> None:
-        """Keep the first part of the output, throw the rest away."""
-        piece = posix.read(descriptor, 65536)
-        self.output[descriptor] = (self.output[descriptor] + piece)[:_LONGEST_OUTPUT]
-        if not piece:
-            poll.unregister(descriptor)
-
-    def _drain(self) -> None:
-        """Read what the ended process had written last."""
-        for descriptor in self.output:
-            try:
-                self.output[descriptor] += posix.read(descriptor, _LONGEST_OUTPUT)
-            except BlockingIOError:
-                continue
-
-    def _verdict(self, status: int, stdout: bytes, stderr: bytes) -> str:
-        """Say how the process ended, unless well."""
-        if status == 0:
-            return ""
-        code = posix.waitstatus_to_exitcode(status)
-        how = f"exit status {code}" if code >= 0 else f"signal {-code}"
-        told = [words.decode("utf-8", "replace").strip() for words in (stdout, stderr)]
-        return f"{how}, stdout: {told[0]}, stderr: {told[1]}"
-
-
-def _close(descriptor: int) -> None:
-    """Close a descriptor that may be closed already."""
-    try:
-        posix.close(descriptor)
-    except OSError as error:
-        if error.errno != errno.EBADF:
-            raise
-
-
-def _execute(
-    step: HookStep,
-    pipes: list[tuple[int, int]],
-    directory: str | int,
-    environment: dict[bytes, bytes],
-    umask: int,
-) -> NoReturn:
-    """Become the hook; on failure write the reason to the captured error output."""
-    try:
-        for number in (_SIGPIPE, _SIGXFSZ):  # Python ignores both, and exec would keep that
-            _signal.signal(number, _SIG_DFL)
-        _signal.pthread_sigmask(_SIG_SETMASK, ())
-        for number, descriptor in enumerate((pipes[0][0], pipes[1][1], pipes[2][1])):
-            posix.dup2(descriptor, number)
-        posix.umask(umask)
-        posix.chdir(directory)
-        process.close_from(3)
-        env = environment if step.env is None else environment_of(step.env)
-        posix.execve(step.path, step.args, env)
-    except OSError as error:
-        said = f"{step.path}: {errors.reason(error.errno or 0)}"
-        posix.write(2, said.encode("utf-8", "surrogateescape"))
-    finally:
-        posix._exit(127)
-
-
-def environment_of(env: list[str]) -> dict[bytes, bytes]:
-    """Turn `NAME=value` words into what execve takes; the last of a name wins."""
-    made: dict[bytes, bytes] = {}
-    for word in env:
-        name, _, value = word.encode("utf-8", "surrogateescape").partition(b"=")
-        made[name] = value
-    return made

@@ -130,6 +130,9 @@ def apply(step: MountStep, root: int, pid_namespace: int | None) -> int | None:
         if step.remount:
             _remount(step, root)
             return None
+        if not all(mount.fits(value or "") for _, value in step.options):
+            _mount_legacy(step, root)
+            return None
         made = _bind(step) if step.kind == "bind" else _create(step, root, pid_namespace)
         try:
             _decorate(step, made)
@@ -178,6 +181,27 @@ def _create(step: MountStep, root: int, pid_namespace: int | None) -> int:
         return mount.fsmount(context)
     finally:
         posix.close(context)
+
+
+def _mount_legacy(step: MountStep, root: int) -> None:
+    """Mount in one call what fsconfig(2) cannot be told: many layers of an overlay, say.
+
+    The mount is made in its place, so its attributes come a moment later; nothing of the container
+    runs yet.
+    """
+    told = [key if value is None else f"{key}={value}" for key, value in step.options]
+    target = path.make_directory(root, step.destination)
+    try:
+        mount.legacy(step.source, target, step.kind, ",".join(told))
+        made = path.resolve(root, step.destination)
+        try:
+            if path.mount_id(made) == path.mount_id(target):
+                raise OSError(errno.ESTALE, "the destination was exchanged", step.destination)
+            _decorate(step, made)
+        finally:
+            posix.close(made)
+    finally:
+        posix.close(target)
 
 
 def _refuse_link(step: MountStep, root: int) -> None:

@@ -128,12 +128,18 @@ def _explained(context: int, error: OSError) -> OSError:
 
 
 def legacy(source: str, target: int, kind: str, data: str) -> None:
-    """Mount with mount(2), for options longer than fsconfig(2) takes.
+    """Mount with mount(2) onto an open directory, for options longer than fsconfig(2) takes.
+
+    The directory becomes the working directory for the call, which needs no trust in any /proc.
 
     Raises:
         OSError: as mount(2) gives it.
     """
-    door.call("mount", source, f"/proc/self/fd/{target}", kind, 0, data)
+    posix.fchdir(target)
+    try:
+        door.call("mount", source, ".", kind, 0, data)
+    finally:
+        posix.chdir("/")
 
 
 def fits(value: str) -> bool:

@@ -212,6 +212,29 @@ def magic(descriptor: int) -> int:
     return int.from_bytes(answer[:8], door.ORDER)
 
 
+def chown(node: int, uid: int, gid: int) -> None:
+    """Change the owner of an open (O_PATH) node.
+
+    Raises:
+        OSError: as fchownat(2) gives it.
+    """
+    door.call("fchownat", node, "", uid, gid, _AT_EMPTY_PATH)
+
+
+def chmod(node: int, mode: int) -> None:
+    """Change the mode of an open (O_PATH) node, by a way of the runtime's own before Linux 6.6.
+
+    Raises:
+        OSError: as fchmodat2(2) gives it.
+    """
+    try:
+        door.call("fchmodat2", node, "", mode, _AT_EMPTY_PATH)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        posix.chmod(f"/proc/self/fd/{node}", mode)
+
+
 def read_file(root: int, path: str, limit: int) -> bytes:
     """Read a small regular file inside `root`.
 

@@ -1,8 +1,7 @@
-"""Processes: clone3(2), pidfds, prctl(2), limits, start times."""
+"""Processes: clone3(2), namespaces, prctl(2), limits."""
 
 from __future__ import annotations
 
-import errno
 import posix
 
 from pyruntime.kernel import door
@@ -23,10 +22,7 @@ _CLONE_INTO_CGROUP = 0x200000000
 _SIGCHLD = 17
 
 _PR_SET_DUMPABLE = 4
-_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
-
-DEAD = ("Z", "X", "x")
 
 
 def clone3(flags: int, cgroup: int | None) -> tuple[int, int]:
@@ -108,15 +104,6 @@ def set_child_subreaper() -> None:
     door.call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def set_name(name: str) -> None:
-    """Set the command name that ps(1) shows (15 bytes).
-
-    Raises:
-        OSError: never in practice.
-    """
-    door.call("prctl", _PR_SET_NAME, name, 0, 0, 0)
-
-
 def prlimit(pid: int, resource: int, soft: int, hard: int) -> None:
     """Set a resource limit of another process (prlimit64(2)).
 
@@ -125,55 +112,6 @@ def prlimit(pid: int, resource: int, soft: int, hard: int) -> None:
     """
     wish = soft.to_bytes(8, door.ORDER) + hard.to_bytes(8, door.ORDER)
     door.call("prlimit64", pid, resource, wish, None)
-
-
-def stat(pid: int) -> tuple[str, int] | None:
-    """Return the state letter and the start time of a process, None when there is none.
-
-    The start time (field 22 of /proc/PID/stat, clock ticks since boot) tells a process from a
-    later one that was given the same pid.
-    """
-    try:
-        descriptor = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    try:
-        fields = posix.read(descriptor, 1024).rpartition(b")")[2].split()
-    except ProcessLookupError:
-        return None
-    finally:
-        posix.close(descriptor)
-    return fields[0].decode("ascii"), int(fields[19])
-
-
-def open_pidfd(pid: int, start_time: int) -> int | None:
-    """Open a pidfd of the process that started at `start_time`, None when that one is gone.
-
-    The descriptor is taken first and the time compared after it, so a recycled pid is never used.
-
-    Raises:
-        OSError: as pidfd_open(2) gives it, but for ESRCH.
-    """
-    try:
-        pidfd = posix.pidfd_open(pid, 0)
-    except OSError as error:
-        if error.errno in (errno.ESRCH, errno.EINVAL):
-            return None
-        raise
-    known = stat(pid)
-    if known is None or known[0] in DEAD or known[1] != start_time:
-        posix.close(pidfd)
-        return None
-    return pidfd
-
-
-def send_signal(pidfd: int, signal: int) -> None:
-    """Send a signal to the process of a pidfd.
-
-    Raises:
-        OSError: ESRCH when it is gone, EINVAL for a number that is no signal.
-    """
-    door.call("pidfd_send_signal", pidfd, signal, None, 0)
 
 
 def close_from(first: int) -> None:

@@ -8,8 +8,8 @@ the authority, and names every problem.
 
 from __future__ import annotations
 
-from pyruntime import errors
-from pyruntime.spec import forms, rules, supported, table
+from pyruntime import errors, jsonfile
+from pyruntime.spec import rules, supported, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Refused(Exception):
 
     def within(self, name: object) -> None:
         """Note on the way up that the value was the member `name`."""
-        self.pointer = forms.step(name) + self.pointer
+        self.pointer = jsonfile.step(name) + self.pointer
 
 
 def check(config: Any) -> list[str]:
@@ -70,7 +70,7 @@ def walk(value: Any, node: Node) -> None:
             if value not in words:
                 raise Refused(f"must be one of {', '.join(words)}")
         elif form is not None and not form(value):
-            raise Refused(f"is not a good {form.__name__.replace('_', ' ')}")
+            raise Refused(f"is not a valid {form.__name__.replace('_', ' ')}")
     elif kind is dict:
         _walk_object(value, node)
     elif kind is list:

@@ -15,13 +15,13 @@ that the value must have, exactly (so true is no integer):
 from __future__ import annotations
 
 import textwrap
-from pathlib import Path
-from typing import Any
 
-from pyruntime import jsonfile
-from pyruntime.spec import forms
+from pyruntime.spec import explain, forms
 
-HERE = Path(__file__).parent
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 NOTES = {"title", "description", "refusal", "$comment", "$schema", "$defs", "$ref", "type"}
 WORDS: dict[str, set[str]] = {
     "boolean": set(),
@@ -144,8 +144,9 @@ def _object(node: dict[str, Any]) -> Any:
 
 def main() -> None:
     """Write table.py anew."""
-    schema = jsonfile.decode((HERE / "schema" / "config.json").read_text("utf-8"), "config.json")
-    (HERE / "table.py").write_text(compiled(schema), "utf-8")
+    text = compiled(explain.schema("config"))
+    with open(__file__.replace("compile_table", "table"), "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 if __name__ == "__main__":

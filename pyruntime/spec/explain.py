@@ -7,7 +7,7 @@ This is the cold half of check.py: it runs only when the quick check has refused
 from __future__ import annotations
 
 from pyruntime import errors, jsonfile, libraries
-from pyruntime.spec import forms, rules
+from pyruntime.spec import rules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,13 +80,14 @@ def _problems(error: Any, value: Any, document: dict[str, Any]) -> Iterator[Prob
     if error.validator == "required":
         for name in error.validator_value:
             if name not in error.instance:
-                yield forms.pointer([*place, name]), _missing(name, error.instance, nodes, document)
+                told = _missing(name, error.instance, nodes, document)
+                yield jsonfile.pointer([*place, name]), told
     elif "propertyNames" in error.absolute_schema_path:
-        yield forms.pointer([*place, error.instance]), _sentence(error, nodes, {})
+        yield jsonfile.pointer([*place, error.instance]), _sentence(error, nodes, {})
     else:
         for name in place[:-1]:
             value = value[name]
-        yield forms.pointer(place), _sentence(error, nodes, value)
+        yield jsonfile.pointer(place), _sentence(error, nodes, value)
 
 
 def _nodes(path: Iterable[Any], document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -148,7 +149,7 @@ def _filled(refusal: str, value: Any, around: Any) -> str:
     texts = {"path": "", **around} if isinstance(around, dict) else {}
     texts["found"] = value
     for name, text in texts.items():
-        told = forms.quoted(text)[1:-1] if isinstance(text, str) else ""
+        told = jsonfile.encode(text)[1:-1] if isinstance(text, str) else ""
         refusal = refusal.replace("{" + str(name) + "}", told)
     return refusal
 

@@ -6,12 +6,6 @@ quick check asks these instead. `BY_PATTERN` pairs them, and a test asks both.
 
 from __future__ import annotations
 
-from pyruntime import jsonfile
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 _DIGITS = "0123456789"
 _CPU_LIST = frozenset(_DIGITS + ", -")
 _ACCESS = frozenset("rwm")
@@ -79,21 +73,6 @@ def version(value: str) -> bool:
 
 def _number(value: str) -> bool:
     return value.isascii() and value.isdigit() and (value[0] != "0" or value == "0")
-
-
-def pointer(place: Iterable[object]) -> str:
-    """Return a JSON pointer (RFC 6901) to the member `place`; control characters are escaped."""
-    return "".join(map(step, place))
-
-
-def step(name: object) -> str:
-    """Return one step of a JSON pointer, with its slash."""
-    return "/" + quoted(str(name))[1:-1].replace("~", "~0").replace("/", "~1")
-
-
-def quoted(value: str) -> str:
-    """Return a string as one line can show it: in double quotes, control characters escaped."""
-    return jsonfile.encode(value)
 
 
 BY_PATTERN = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pyruntime.spec import forms, seccompwords, words
+from pyruntime import jsonfile
+from pyruntime.spec import seccompwords, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def namespaces_are_single(config: Config) -> list[Problem]:
     for place, entry in enumerate(config.get("linux", {}).get("namespaces", ())):
         kind = entry["type"]
         if kind in seen:
-            path = forms.quoted(entry.get("path", ""))
+            path = jsonfile.encode(entry.get("path", ""))
             told = f'malformed spec file: duplicated ns {{"{kind}" {path}}}'
             found.append((f"/linux/namespaces/{place}", told))
         seen.add(kind)
@@ -80,8 +81,8 @@ def sysctls_have_their_namespace(config: Config) -> list[Problem]:
     for key in config.get("linux", {}).get("sysctl", ()):
         told = _sysctl_refusal(config, dotted(key))
         if told:
-            name = forms.quoted(dotted(key))
-            found.append(("/linux/sysctl" + forms.step(key), f"sysctl {name} {told}"))
+            name = jsonfile.encode(dotted(key))
+            found.append(("/linux/sysctl" + jsonfile.step(key), f"sysctl {name} {told}"))
     return found
 
 
@@ -150,7 +151,7 @@ def rdma_limits_are_given(config: Config) -> list[Problem]:
     """An entry has hcaHandles, hcaObjects or both (config-linux.md, "RDMA")."""
     entries = config.get("linux", {}).get("resources", {}).get("rdma", {})
     return [
-        ("/linux/resources/rdma" + forms.step(name), "needs hcaHandles or hcaObjects")
+        ("/linux/resources/rdma" + jsonfile.step(name), "needs hcaHandles or hcaObjects")
         for name, entry in entries.items()
         if "hcaHandles" not in entry and "hcaObjects" not in entry
     ]
@@ -164,11 +165,11 @@ def network_devices_can_move(config: Config) -> list[Problem]:
         return [("/linux/netDevices", told)]
     found: list[Problem] = []
     for name, device in devices.items():
-        place, told = "/linux/netDevices" + forms.step(name), "invalid network device name "
+        place, told = "/linux/netDevices" + jsonfile.step(name), "invalid network device name "
         if not is_device_name(name):
-            found.append((place, told + forms.quoted(name)))
+            found.append((place, told + jsonfile.encode(name)))
         if device.get("name") and not is_device_name(device["name"]):
-            found.append((f"{place}/name", told + forms.quoted(device["name"])))
+            found.append((f"{place}/name", told + jsonfile.encode(device["name"])))
     return found
 
 
@@ -196,7 +197,7 @@ def class_of_service_is_a_name(config: Config) -> list[Problem]:
     """closID names one directory of resctrl, or "/" for the default class."""
     name = config.get("linux", {}).get("intelRdt", {}).get("closID", "")
     if name in (".", "..") or "/" in name and name != "/":
-        return [("/linux/intelRdt/closID", f"invalid intelRdt.closID {forms.quoted(name)}")]
+        return [("/linux/intelRdt/closID", f"invalid intelRdt.closID {jsonfile.encode(name)}")]
     return []
 
 

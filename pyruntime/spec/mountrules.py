@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pyruntime.spec import forms, words
+from pyruntime import jsonfile
+from pyruntime.spec import words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,12 +42,12 @@ def destinations_are_free(config: Config) -> list[Problem]:
         destination = clean(mount["destination"])
         told = ""
         if destination == "/":
-            told = f'mountpoint {forms.quoted(mount["destination"])} is on the top of rootfs'
+            told = f'mountpoint {jsonfile.encode(mount["destination"])} is on the top of rootfs'
         elif destination == "/proc":
             if mount.get("type") != "proc" and not is_bind(mount):
                 told = '"/proc" cannot be mounted because it is not of type proc'
         elif destination.startswith("/proc/") and destination not in words.MOUNTABLE_IN_PROC:
-            told = f"{forms.quoted(destination)} cannot be mounted because it is inside /proc"
+            told = f"{jsonfile.encode(destination)} cannot be mounted because it is inside /proc"
         if told:
             found.append((f"/mounts/{place}/destination", told))
     return found
@@ -60,7 +61,7 @@ def binds_have_no_data(config: Config) -> list[Problem]:
             for option in mount["options"]:
                 if option not in words.MOUNT_OPTIONS and not _is_idmapped(option):
                     told = "bind mounts cannot have any filesystem-specific options applied"
-                    found.append((f"/mounts/{place}/options", f"{told}: {forms.quoted(option)}"))
+                    found.append((f"/mounts/{place}/options", f"{told}: {jsonfile.encode(option)}"))
     return found
 
 
@@ -82,7 +83,7 @@ def mappings_are_complete(config: Config) -> list[Problem]:
 def relative_destinations(config: Config) -> list[str]:
     """Warn: they are taken from / and deprecated (config.md, "Mounts")."""
     return [
-        f"mount destination {forms.quoted(mount['destination'])} is relative; it is taken from /"
+        f"mount destination {jsonfile.encode(mount['destination'])} is relative; it is taken from /"
         for mount in config.get("mounts", ())
         if mount["destination"][:1] != "/"
     ]

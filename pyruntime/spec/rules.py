@@ -8,7 +8,8 @@ the rule is left out, so that one mistake is told once. The sentences are runc's
 
 from __future__ import annotations
 
-from pyruntime.spec import forms, linuxrules, mountrules
+from pyruntime import jsonfile
+from pyruntime.spec import linuxrules, mountrules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def version_is_known(config: Config) -> list[Problem]:
     version = config["ociVersion"]
     if version.startswith("1."):
         return []
-    return [("/ociVersion", f"found {forms.quoted(version)}; only versions 1.x are understood")]
+    return [("/ociVersion", f"found {jsonfile.encode(version)}; only versions 1.x are understood")]
 
 
 def process_is_present(config: Config) -> list[Problem]:
@@ -100,11 +101,12 @@ def capabilities_named_twice(config: Config) -> list[str]:
     """Warn of repetitions; they do no harm."""
     told = []
     sets: Any = config.get("process", {}).get("capabilities", {})
-    for name in ("bounding", "effective", "inheritable", "permitted", "ambient"):
-        words = sets.get(name, ())
+    for kind in ("bounding", "effective", "inheritable", "permitted", "ambient"):
+        words = sets.get(kind, ())
         if len(set(words)) < len(words):
             twice = sorted({word for word in words if words.count(word) > 1})
-            told.append(f"process.capabilities.{name} names {', '.join(map(forms.quoted, twice))} twice")
+            names = ", ".join(map(jsonfile.encode, twice))
+            told.append(f"process.capabilities.{kind} names {names} twice")
     return told
 
 

@@ -49,6 +49,15 @@ def test_a_rule_within_a_wider_one_is_left_out():
     assert ("c", 250, 7) not in dict(step.exceptions)
 
 
+def test_what_several_wider_ones_deny_together_is_left_out():
+    """Under "allow" any part of an access that is denied denies it; under "deny" one must allow all."""
+    wider = [rule(False, "b", 8, None, "r"), rule(False, "b", None, 1, "w")]
+    step = devices.plan([{"allow": True, "access": "rwm"}, rule(False, "b", 8, 1, "rw"), *wider])
+    assert [spot for spot, _ in step.exceptions] == [("b", 8, devices.ANY), ("b", devices.ANY, 1)]
+    allowed = [each | {"allow": True} for each in (rule(True, "b", 8, 1, "rw"), *wider)]
+    assert ("b", 8, 1) in dict(devices.plan([DENY_ALL, *allowed]).exceptions)
+
+
 def test_a_later_deny_takes_an_earlier_allow_away():
     step = devices.plan([DENY_ALL, rule(True, "b", 8, 0, "rw"), rule(False, "b", 8, 0, "w")])
     assert dict(step.exceptions)["b", 8, 0] == devices.READ

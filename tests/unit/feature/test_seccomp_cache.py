@@ -52,7 +52,7 @@ def test_all_is_closed_to_others(directory):
     assert mode(f"{directory}/key") == 0o600
 
 
-@pytest.mark.parametrize("umask", [0, 0o077, 0o177])
+@pytest.mark.parametrize("umask", [0, 0o077, 0o277])
 def test_the_umask_does_not_matter(tmp_path, maker, umask):
     path = str(tmp_path / "cache")
     os.mkdir(path, 0o700)

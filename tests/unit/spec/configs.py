@@ -40,7 +40,7 @@ def every_key():
     ids = [{"containerID": 0, "hostID": 100000, "size": 65536}]
     hook = {"path": "/bin/true", "args": ["true"], "env": ["A=b"], "timeout": 5}
     capabilities = ["CAP_KILL", "CAP_CHOWN"]
-    kinds = ("pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time")
+    kinds = ("pid", "network", "mount", "uts", "user", "cgroup", "time")
     sets = ("bounding", "effective", "inheritable", "permitted", "ambient")
     hooks = (
         "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop",
@@ -82,7 +82,9 @@ def every_key():
         "hooks": {name: [hook] for name in hooks},
         "annotations": {"org.example.key": "value"},
         "linux": {
-            "namespaces": [{"type": kind} for kind in kinds],
+            "namespaces": [
+                {"type": "ipc", "path": "/proc/1/ns/ipc"}, *({"type": kind} for kind in kinds),
+            ],
             "uidMappings": ids,
             "gidMappings": ids,
             "timeOffsets": {"boottime": {"secs": 5}, "monotonic": {"secs": -5, "nanosecs": 7}},
@@ -180,7 +182,7 @@ def podman_like():
     own = ["nosuid", "noexec", "nodev"]
     config = small()
     config["hostname"] = "f00dbabe"
-    config["process"]["env"] = [f"VARIABLE_{number}=/usr/local/some/value/{number}" for number in range(30)]
+    config["process"]["env"] = [f"VARIABLE_{number}=/usr/local/some/value/{number}" for number in range(90)]
     config["process"]["oomScoreAdj"] = 0
     config["process"]["noNewPrivileges"] = True
     config["process"]["rlimits"] = [

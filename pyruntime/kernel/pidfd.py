@@ -1,0 +1,61 @@
+"""Processes known by a descriptor, and told from later ones of the same pid.
+
+Without the door to raw system calls: state, start, kill and delete need no more than this.
+"""
+
+from __future__ import annotations
+
+import _signal
+import errno
+import posix
+
+DEAD = ("Z", "X", "x")
+
+
+def stat(pid: int) -> tuple[str, int] | None:
+    """Return the state letter and the start time of a process, None when there is none.
+
+    The start time (field 22 of /proc/PID/stat, clock ticks since boot) tells a process from a
+    later one that was given the same pid.
+    """
+    try:
+        descriptor = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fields = posix.read(descriptor, 1024).rpartition(b")")[2].split()
+    except ProcessLookupError:
+        return None
+    finally:
+        posix.close(descriptor)
+    return fields[0].decode("ascii"), int(fields[19])
+
+
+def open_process(pid: int, start_time: int) -> int | None:
+    """Open a pidfd of the process that started at `start_time`, None when that one is gone.
+
+    The descriptor is taken first and the time compared after it, so a recycled pid is never used.
+
+    Raises:
+        OSError: as pidfd_open(2) gives it, but for ESRCH.
+    """
+    try:
+        pidfd = posix.pidfd_open(pid, 0)
+    except OSError as error:
+        if error.errno in (errno.ESRCH, errno.EINVAL):
+            return None
+        raise
+    known = stat(pid)
+    if known is None or known[0] in DEAD or known[1] != start_time:
+        posix.close(pidfd)
+        return None
+    return pidfd
+
+
+def send_signal(pidfd: int, signal: int) -> None:
+    """Send a signal to the process of a pidfd.
+
+    Raises:
+        OSError: ESRCH when it is gone, EINVAL for a number that is no signal.
+    """
+    _signal.pidfd_send_signal(pidfd, signal)

@@ -1,0 +1,108 @@
+"""Keys that are right but not built are refused by name, all at once, and empty ones are not."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyruntime import errors
+from pyruntime.spec import check, supported
+from unit.spec import configs
+
+IDS = [{"containerID": 0, "hostID": 1000, "size": 1}]
+BIND = {"destination": "/a", "source": "/b"}
+
+
+@pytest.mark.parametrize(
+    ("pointer", "value", "name"),
+    [
+        ("/process/terminal", True, "process.terminal"),
+        ("/process/scheduler", {"policy": "SCHED_IDLE"}, "process.scheduler"),
+        ("/process/ioPriority", {"class": "IOPRIO_CLASS_BE", "priority": 1}, "process.ioPriority"),
+        ("/process/apparmorProfile", "a", "process.apparmorProfile"),
+        ("/process/selinuxLabel", "a", "process.selinuxLabel"),
+        ("/linux/netDevices", {"eth0": {}}, "linux.netDevices"),
+        ("/linux/memoryPolicy", {"mode": "MPOL_LOCAL"}, "linux.memoryPolicy"),
+        ("/linux/mountLabel", "a", "linux.mountLabel"),
+        ("/linux/personality", {"domain": "LINUX32"}, "linux.personality"),
+        ("/linux/intelRdt", {}, "linux.intelRdt"),
+        ("/linux/seccomp", {"defaultAction": "SCMP_ACT_LOG", "listenerPath": "/a"},
+         "linux.seccomp.listenerPath"),
+        ("/linux/cgroupsPath", "system.slice:a:b", "linux.cgroupsPath of the form slice:prefix:name"),
+        ("/linux/resources", {"memory": {"limit": 4096}}, "linux.resources.memory"),
+        ("/linux/resources", {"memory": {"disableOOMKiller": True}}, "linux.resources.memory"),
+        ("/linux/resources", {"cpu": {"shares": 1}}, "linux.resources.cpu"),
+        ("/linux/resources", {"cpu": {"cpus": "0"}}, "linux.resources.cpu"),
+        ("/linux/resources", {"pids": {"limit": 0}}, "linux.resources.pids"),
+        ("/linux/resources", {"blockIO": {"weight": 10}}, "linux.resources.blockIO"),
+        ("/linux/resources", {"hugepageLimits": [{"pageSize": "2MB", "limit": 0}]},
+         "linux.resources.hugepageLimits"),
+        ("/linux/resources", {"network": {"classID": 1}}, "linux.resources.network"),
+        ("/linux/resources", {"rdma": {"a": {"hcaObjects": 5}}}, "linux.resources.rdma"),
+        ("/linux/resources", {"unified": {"memory.max": "1"}}, "linux.resources.unified"),
+        ("/mounts", [{"destination": "/a", "type": "tmpfs", "options": ["tmpcopyup"]}],
+         "mount option tmpcopyup"),
+        ("/mounts", [BIND | {"options": ["bind", "copy-symlink"]}], "mount option copy-symlink"),
+        ("/mounts", [BIND | {"options": ["bind", "src-nofollow"]}], "mount option src-nofollow"),
+        ("/mounts", [BIND | {"options": ["bind", "dest-nofollow"]}], "mount option dest-nofollow"),
+        ("/mounts", [BIND | {"options": ["bind"], "uidMappings": IDS, "gidMappings": IDS}],
+         "mounts[].uidMappings is not supported yet; mounts[].gidMappings"),
+    ],
+)  # fmt: skip
+def test_a_key_that_is_not_built_is_refused_by_name(pointer, value, name):
+    config = configs.changed(configs.small(), pointer, value)
+    with pytest.raises(errors.Unsupported) as caught:
+        check.check(config)
+    assert caught.value.say() == f"{name} is not supported yet"
+
+
+def test_a_user_namespace_is_refused_by_name_with_its_mappings():
+    config = configs.small()
+    config["linux"]["namespaces"].append({"type": "user"})
+    config["linux"] |= {"uidMappings": IDS, "gidMappings": IDS}
+    config["mounts"] = [BIND | {"options": ["bind", option]} for option in ("idmap", "ridmap")]
+    assert supported.wanting(config) == [
+        "mount option idmap", "mount option ridmap", "linux.namespaces type user",
+        "linux.uidMappings", "linux.gidMappings",
+    ]  # fmt: skip
+
+
+def test_time_offsets_are_refused_by_name():
+    config = configs.small()
+    config["linux"]["namespaces"].append({"type": "time"})
+    assert check.check(config) == []
+    config["linux"]["timeOffsets"] = {"boottime": {"secs": 1}}
+    assert supported.wanting(config) == ["linux.timeOffsets"]
+
+
+def test_all_of_them_are_told_in_one_line():
+    config = configs.changed(configs.small(), "/process/terminal", True)
+    config["linux"]["intelRdt"] = {}
+    with pytest.raises(errors.Unsupported) as caught:
+        check.check(config)
+    assert caught.value.say() == (
+        "process.terminal is not supported yet; linux.intelRdt is not supported yet"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pointer", "value"),
+    [
+        ("/process/terminal", False),
+        ("/process/consoleSize", {"height": 1, "width": 2}),
+        ("/process/execCPUAffinity", {"initial": "0", "final": "1"}),
+        ("/process/apparmorProfile", ""),
+        ("/linux/resources", {"memory": {}, "cpu": {}, "pids": {}, "blockIO": {}, "network": {}}),
+        ("/linux/resources", {"hugepageLimits": [], "rdma": {}, "unified": {}}),
+        ("/linux/resources", {"memory": {"limit": -1, "swap": 0, "disableOOMKiller": False}}),
+        ("/linux/resources", {"cpu": {"shares": 0, "quota": -1, "cpus": ""}, "pids": {"limit": -1}}),
+        ("/linux/resources", {"network": {"classID": 0, "priorities": []}}),
+        ("/linux/cgroupsPath", "/a:b:c"),
+        ("/linux/cgroupsPath", "relative/path"),
+        ("/linux/timeOffsets", {}),
+        ("/linux/netDevices", {}),
+        ("/linux/uidMappings", []),
+        ("/linux/rootfsPropagation", "rslave"),
+    ],
+)
+def test_what_asks_for_nothing_or_is_built_passes(pointer, value):
+    assert check.check(configs.changed(configs.small(), pointer, value)) == []
