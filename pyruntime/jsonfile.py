@@ -110,6 +110,7 @@ def decode(text: str, where: str) -> Any:
     Args:
         text: one JSON document, white space around it allowed.
         where: name of the file or message, for errors.
+
     Raises:
         errors.RuntimeFailure: `where: line L column C: …`, both counted from 1.
     """
@@ -205,13 +206,14 @@ def _foreign(value: object) -> NoReturn:
     raise TypeError(f"JSON has no form for a {type(value).__name__}")
 
 
-def private_encoder(sort: bool, text: Text) -> Callable[[Any], str]:
+def private_encoder(text: Text, *, sort: bool = False) -> Callable[[Any], str]:
     """Return the C encoder; `text` writes the strings."""
-    parts = make_encoder(None, _foreign, text, None, ":", ",", sort, False, False)
+    # …, skipkeys, allow_nan; no markers: what is written here has no circles.
+    parts = make_encoder(None, _foreign, text, None, ":", ",", sort, False, False)  # noqa: FBT003
     return lambda value: "".join(parts(value, 0))
 
 
-def public_encoder(sort: bool, text: Text) -> Callable[[Any], str]:
+def public_encoder(text: Text, *, sort: bool = False) -> Callable[[Any], str]:
     """Return the encoder of the package `json`, the documented road to the same."""
     from json import JSONEncoder
 
@@ -224,19 +226,26 @@ def public_encoder(sort: bool, text: Text) -> Callable[[Any], str]:
 encoder = public_encoder if make_encoder is None else private_encoder
 
 
-def encode(value: Any, sort: bool = False) -> str:
+def encode(value: Any, *, sort: bool = False) -> str:
     """Return `value` as JSON without white space.
 
     The text can always be written as UTF-8: half a surrogate pair, as Python has them for bytes of
     a file name that are not UTF-8, is written as an escape, and `decode` gives it back.
     """
-    text = encoder(sort, encode_basestring)(value)
-    return text if _is_unicode(text) else encoder(sort, encode_basestring_ascii)(value)
+    text = encoder(encode_basestring, sort=sort)(value)
+    return text if _is_unicode(text) else encoder(encode_basestring_ascii, sort=sort)(value)
 
 
 def is_unicode(value: Any) -> bool:
-    r"""Tell whether no string in `value` holds half a surrogate pair, as "\ud800" alone gives."""
-    return _is_unicode(encoder(False, encode_basestring)(value))
+    r"""Tell whether no string in `value` holds half a surrogate pair, as "\ud800" alone gives.
+
+    Raises:
+        errors.RuntimeFailure: it is nested too deeply to be looked at.
+    """
+    try:
+        return _is_unicode(encoder(encode_basestring)(value))
+    except RecursionError:
+        raise errors.RuntimeFailure("nested too deeply") from None
 
 
 def _is_unicode(text: str) -> bool:

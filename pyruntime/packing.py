@@ -8,59 +8,79 @@ DESTDIR). Run by `make install`, never by the runtime.
 
 from __future__ import annotations
 
-import hashlib
+import json
 import marshal
 import os
+import subprocess
 import sys
 from importlib.util import MAGIC_NUMBER
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import CodeType
-
 PACKAGE = "pyruntime"
-BUILDERS = {f"{PACKAGE}.packing", f"{PACKAGE}.native.build"}  # these serve before installation only
+# What each command loads beside its own file, without warnings, hooks and errors.
+HOT = {
+    "create": ("container.caller", "container.create", "feature.seccomp"),
+    "run": ("container.caller", "container.run", "container.start", "feature.seccomp"),
+    "start": ("container.start",),
+    "state": ("container.state",),
+    "kill": ("container.kill",),
+    "delete": ("container.delete",),
+}
+# Run in a fresh interpreter: import modules, print all of ours in the order in which they are done.
+ORDER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+done = []
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        from _frozen_importlib_external import PathFinder
+        spec = PathFinder.find_spec(name, path, target) if name.split(".")[0] == "pyruntime" else None
+        if spec is not None:
+            run = spec.loader.exec_module
+            spec.loader.exec_module = lambda module: (run(module), done.append(module.__name__))
+        return spec
+sys.meta_path.insert(0, Watch())
+for name in sys.argv[2:]:
+    __import__(name)
+import json
+print(json.dumps(done))
+"""
 
 
-def modules(staged: str) -> Iterator[tuple[str, str, bool]]:
-    """Yield (module, source file below `staged`, is package) for each module, in order of names."""
-    for directory, below, files in os.walk(os.path.join(staged, PACKAGE)):
-        below[:] = sorted(name for name in below if name != "__pycache__")
-        for file in sorted(files):
-            path = os.path.relpath(os.path.join(directory, file), staged)
-            name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-            if file.endswith(".py") and name not in BUILDERS:
-                yield name, path, file == "__init__.py"
+def modules(staged: str, command: str) -> list[str]:
+    """Return the modules that `command` needs, each after those that it imports.
+
+    Raises:
+        CalledProcessError: one of them cannot be imported.
+    """
+    roots = ("main", f"command.{command}", "command.roots", *HOT[command])
+    words = [sys.executable, "-IS", "-c", ORDER, staged, *(f"{PACKAGE}.{root}" for root in roots)]
+    return list(json.loads(subprocess.run(words, check=True, capture_output=True).stdout))
 
 
-def code(staged: str, tree: str, path: str) -> bytes:
-    """Return a module's marshalled code; its file name is the one it will have below `tree`."""
+def compiled(staged: str, tree: str, name: str) -> tuple[str, bool, object]:
+    """Return a module's name, whether it is a package, and its code without docstrings.
+
+    The file name in the code is the one that it will have below `tree`, for error reports.
+    """
+    path = name.replace(".", "/")
+    package = os.path.isdir(os.path.join(staged, path))
+    path += "/__init__.py" if package else ".py"
     with open(os.path.join(staged, path), "rb") as source:
         text = source.read()
-    return marshal.dumps(compile(text, os.path.join(tree, path), "exec", dont_inherit=True))
+    file = os.path.join(tree, path)
+    return name, package, compile(text, file, "exec", dont_inherit=True, optimize=2)
 
 
 def pack(staged: str, tree: str) -> bytes:
-    """Return the whole file for the running interpreter (its form: `packed.py`).
-
-    Raises SyntaxError for a module that does not compile.
-    """
-    codes = [(name, code(staged, tree, path), package) for name, path, package in modules(staged)]
-    mark = hashlib.blake2b(b"".join(each for _, each, _ in codes), digest_size=8).digest()
-    table, records = {}, b""
-    for name, each, package in codes:
-        table[name] = (len(records), len(mark) + len(each), package)
-        records += mark + each
-    finder = compile_finder(staged, tree)
-    head = marshal.dumps((finder, mark, table))
-    return MAGIC_NUMBER + len(head).to_bytes(4, "little") + head + records
-
-
-def compile_finder(staged: str, tree: str) -> CodeType:
-    """Return the code object of `packed.py`."""
-    finder: CodeType = marshal.loads(code(staged, tree, f"{PACKAGE}/packed.py"))  # noqa: S302 - made just now
-    return finder
+    """Return the whole file for the running interpreter (its form: `packed.py`)."""
+    table, sets = {}, b""
+    for command in HOT:
+        names = modules(staged, command)
+        each = marshal.dumps(tuple(compiled(staged, tree, name) for name in names))
+        table[command] = (len(sets), len(each))
+        sets += each
+    head = marshal.dumps((compiled(staged, tree, f"{PACKAGE}.packed")[2], table))
+    return MAGIC_NUMBER + len(head).to_bytes(4, "little") + head + sets
 
 
 def main(staged: str, tree: str) -> None:

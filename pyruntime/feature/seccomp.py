@@ -7,9 +7,8 @@ the profile read it in a fraction of a millisecond. The filter is loaded by the 
 
 from __future__ import annotations
 
-import marshal
-
 import _blake2
+import marshal
 
 from pyruntime import errors
 from pyruntime.feature import seccomp_cache, step
@@ -18,6 +17,8 @@ from pyruntime.spec import seccompwords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyruntime.spec.shapes import Seccomp, SyscallArgument, SyscallRule
 
     Condition = tuple[int, int, int, int]  # index, operator, value, second value
@@ -110,18 +111,30 @@ def plan(profile: Seccomp) -> FilterStep | None:
     if not profile.get("defaultAction") and not syscalls:
         return None
     default = _action(profile["defaultAction"], profile.get("defaultErrnoRet"), "")
-    rules = tuple([_rule(entry, f"/syscalls/{index}") for index, entry in enumerate(syscalls)])
     flags = 0
     for word in profile.get("flags", _UNSAID):  # an empty list wants none, silence wants this one
         if word != _WAITS:
             flags |= seccompwords.FLAGS[word]
-    return FilterStep(default, tuple(profile.get("architectures") or ()), rules, flags)
+    return FilterStep(default, tuple(profile.get("architectures") or ()), _rules(syscalls), flags)
 
 
-def _rule(entry: SyscallRule, place: str) -> Rule:
-    action = _action(entry["action"], entry.get("errnoRet"), place)
-    conditions = [_condition(each, place) for each in entry.get("args") or ()]
-    return tuple(entry["names"]), action, tuple(conditions)
+def _rules(syscalls: Sequence[SyscallRule]) -> tuple[Rule, ...]:
+    """Return the rules in order; neighbours that differ in their names only become one.
+
+    Engines write an entry for each name: over 400, that become about a dozen.
+    """
+    rules: list[tuple[list[str], int, tuple[Condition, ...]]] = []
+    before: object = None
+    names: list[str] = []
+    for index, entry in enumerate(syscalls):
+        wish = (entry["action"], entry.get("errnoRet"), entry.get("args"))
+        if wish != before:
+            before, names = wish, []
+            place = f"/syscalls/{index}"
+            conditions = [_condition(each, place) for each in wish[2] or ()]
+            rules.append((names, _action(wish[0], wish[1], place), tuple(conditions)))
+        names += entry["names"]
+    return tuple([(tuple(names), action, conditions) for names, action, conditions in rules])
 
 
 def _action(word: str, number: int | None, place: str) -> int:

@@ -12,10 +12,9 @@ written: the directory and the file must belong to the effective user and be clo
 
 from __future__ import annotations
 
+import _blake2
 import posix
 import time
-
-import _blake2
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,14 +138,18 @@ def _write_private(name: str, directory: int, content: bytes) -> None:
     descriptor = posix.open(temporary, _NEW, _PRIVATE_FILE, dir_fd=directory)
     try:
         posix.fchmod(descriptor, _PRIVATE_FILE)  # whatever the umask
-        if posix.write(descriptor, content) != len(content):
-            raise ValueError("the disk is full")
+        _write_whole(descriptor, content)
         posix.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except (OSError, ValueError):
         posix.unlink(temporary, dir_fd=directory)
         raise
     finally:
         posix.close(descriptor)
+
+
+def _write_whole(descriptor: int, content: bytes) -> None:
+    if posix.write(descriptor, content) != len(content):
+        raise ValueError("the disk is full")
 
 
 def _evict(directory: int) -> None:

@@ -205,7 +205,7 @@ def stub(newest: dict[int, int]) -> bytes:
     other's calls are left to the filter.
     """
     code: list[bytes] = []
-    for token in newest:
+    for token, number in newest.items():
         if token == _X32 and _X86_64 in newest:
             continue
         behind = 1 + len(code)  # from before the answer to behind the stub
@@ -217,7 +217,7 @@ def stub(newest: dict[int, int]) -> bytes:
                 _instruction(_JUMP_ABOVE, newest.get(_X32, _WORD), 0, behind),
             ]
         else:
-            section.append(_instruction(_JUMP_ABOVE, newest[token], 0, behind))
+            section.append(_instruction(_JUMP_ABOVE, number, 0, behind))
         section.append(_instruction(_RETURN, _ERRNO | _ENOSYS))
         audit = _X86_64 if token == _X32 else token
         code = [_instruction(_JUMP_EQUAL, audit, 0, len(section)), *section, *code]

@@ -40,6 +40,7 @@ def check(config: Any) -> list[str]:
 
     Args:
         config: what was read from config.json, of any shape.
+
     Raises:
         errors.SpecError: it is wrong; all problems, each with its place.
         errors.Unsupported: it is right, but asks for keys that are not built; all of them by name.

@@ -36,6 +36,7 @@ HEAD = '''\
 A node is (type, ...): see compile_table.py. Do not edit; change schema/config.json and run
 `python3 -m pyruntime.spec.compile_table`.
 """
+# fmt: off
 
 from __future__ import annotations
 
@@ -113,7 +114,7 @@ def _node(node: dict[str, Any]) -> Any:
             "object": _object}[kind](node)  # fmt: skip
 
 
-def _flag(node: dict[str, Any]) -> Any:
+def _flag(_node: dict[str, Any]) -> Any:
     return (_Name("bool"),)
 
 

@@ -120,9 +120,9 @@ def _missing(
     node = known.get(name, {})
     chain = [node, _definition(node, document)] if "$ref" in node else [node]
     note = _note(chain, "description") or _note(chain, "title")
-    return "is missing" + (f" ({note})" if note else "") + _nearest(
-        name, [other for other in found if other not in known], '; "{}" may be meant for it'
-    )
+    told = f"is missing ({note})" if note else "is missing"
+    strange = [other for other in found if other not in known]
+    return told + _nearest(name, strange, '; "{}" may be meant for it')
 
 
 def _sentence(error: Any, nodes: list[dict[str, Any]], around: Any) -> str:

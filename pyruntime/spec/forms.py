@@ -66,9 +66,10 @@ def version(value: str) -> bool:
     """Tell whether this is a version of Semantic Versioning 2.0.0, such as 1.3.0 or 1.0.2-dev."""
     core = value.split("-", 1)[0].split("+", 1)[0]
     numbers = core.split(".")
-    if len(numbers) != 3 or not all(map(_number, numbers)):
+    if len(numbers) != len(("major", "minor", "patch")) or not all(map(_number, numbers)):
         return False
-    return core == value or len(value) > len(core) + 1 and _SUFFIX.issuperset(value[len(core) :])
+    suffix = value[len(core) :]
+    return not suffix or (len(suffix) > 1 and _SUFFIX.issuperset(suffix))
 
 
 def _number(value: str) -> bool:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from pyruntime.spec.shapes import Config
 
 
+_IFNAMSIZ = 16
+
+
 def namespace(config: Config, kind: str) -> str | None:
     """Return the path of the namespace of type `kind`, "" for a new one, None for the caller's."""
     for entry in config.get("linux", {}).get("namespaces", ()):
@@ -175,7 +178,7 @@ def network_devices_can_move(config: Config) -> list[Problem]:
 
 def is_device_name(name: str) -> bool:
     """Tell whether the kernel could give a network device this name (dev_valid_name())."""
-    if not 0 < len(name.encode("utf-8", "replace")) < 16 or name in (".", ".."):
+    if not 0 < len(name.encode("utf-8", "replace")) < _IFNAMSIZ or name in (".", ".."):
         return False
     return not any(character in "/:" or character.isspace() for character in name)
 
@@ -194,9 +197,9 @@ def memory_policy_is_consistent(config: Config) -> list[Problem]:
 
 
 def class_of_service_is_a_name(config: Config) -> list[Problem]:
-    """closID names one directory of resctrl, or "/" for the default class."""
+    """The closID names one directory of resctrl, or "/" for the default class."""
     name = config.get("linux", {}).get("intelRdt", {}).get("closID", "")
-    if name in (".", "..") or "/" in name and name != "/":
+    if name in (".", "..") or ("/" in name and name != "/"):
         return [("/linux/intelRdt/closID", f"invalid intelRdt.closID {jsonfile.encode(name)}")]
     return []
 

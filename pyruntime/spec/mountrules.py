@@ -42,7 +42,7 @@ def destinations_are_free(config: Config) -> list[Problem]:
         destination = clean(mount["destination"])
         told = ""
         if destination == "/":
-            told = f'mountpoint {jsonfile.encode(mount["destination"])} is on the top of rootfs'
+            told = f"mountpoint {jsonfile.encode(mount['destination'])} is on the top of rootfs"
         elif destination == "/proc":
             if mount.get("type") != "proc" and not is_bind(mount):
                 told = '"/proc" cannot be mounted because it is not of type proc'
@@ -72,7 +72,7 @@ def mappings_are_complete(config: Config) -> list[Problem]:
     for place, mount in enumerate(config.get("mounts", ())):
         mapped = any(map(_is_idmapped, mount.get("options", ())))
         ids = bool(mount.get("uidMappings")), bool(mount.get("gidMappings"))
-        if ids[0] != ids[1] or mapped and not all(ids) and not owned:
+        if ids[0] != ids[1] or (mapped and not all(ids) and not owned):
             told = "id-mapped mounts must have both uid and gid mappings specified"
             found.append((f"/mounts/{place}", told))
         elif (mapped or all(ids)) and not is_bind(mount):

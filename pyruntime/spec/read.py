@@ -22,6 +22,7 @@ def read(bundle: str) -> tuple[Config, bytes]:
 
     Returns:
         The document, of any shape but an object at the top, and its bytes as they were.
+
     Raises:
         errors.RuntimeFailure: no bundle, no file, no JSON, with line and column.
         errors.KernelError: the file cannot be read.
@@ -69,4 +70,3 @@ def _all(file: int) -> bytes:
         if size > LARGEST:
             raise errors.RuntimeFailure(f"{NAME} is larger than {LARGEST >> 20} MiB")
     return b"".join(chunks)
-

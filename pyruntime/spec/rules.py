@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pyruntime.spec.shapes import Config
 
 
+_NICE = range(-20, 20)
+
+
 def version_is_known(config: Config) -> list[Problem]:
     """Only 1.x is understood (config.md, "Specification version")."""
     version = config["ociVersion"]
@@ -73,7 +76,7 @@ def scheduler_is_consistent(config: Config) -> list[Problem]:
         return []
     found: list[Problem] = []
     where, policy = "/process/scheduler", wish["policy"]
-    if policy in ("SCHED_OTHER", "SCHED_BATCH") and not -20 <= wish.get("nice", 0) <= 19:
+    if policy in ("SCHED_OTHER", "SCHED_BATCH") and wish.get("nice", 0) not in _NICE:
         found.append((f"{where}/nice", f"invalid scheduler.nice: {wish['nice']}"))
     if wish.get("priority") and policy not in ("SCHED_FIFO", "SCHED_RR"):
         told = "scheduler.priority can only be specified for SchedFIFO or SchedRR policy"

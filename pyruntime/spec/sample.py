@@ -15,20 +15,21 @@ _CAPABILITIES = ("CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE")
 _HARMLESS = ("nosuid", "noexec", "nodev")
 
 
-def sample(rootless: bool, uid: int, gid: int) -> str:
+def sample(rootless: bool, uid: int, gid: int) -> str:  # noqa: FBT001 - the command's flag
     """Return the text of a config.json laid out as runc's, without a line end after it.
 
     Args:
         rootless: for a caller without privileges: a user namespace, the host's network and sysfs.
-        uid, gid: of the caller; a rootless container's root is mapped to them.
+        uid: of the caller; a rootless container's root is mapped to it.
+        gid: likewise.
     """
     config = {
         "ociVersion": VERSION,
         "process": _process(),
         "root": {"path": "rootfs", "readonly": True},
         "hostname": "pyruntime",
-        "mounts": _mounts(rootless),
-        "linux": _linux(rootless, uid, gid),
+        "mounts": _mounts(rootless=rootless),
+        "linux": _linux(uid, gid, rootless=rootless),
     }
     return jsonfile.encode_indented(config, "\t")
 
@@ -40,7 +41,7 @@ def _process() -> dict[str, Any]:
         "args": ["sh"],
         "env": [f"PATH={_PATH}", "TERM=xterm"],
         "cwd": "/",
-        "capabilities": {name: _CAPABILITIES for name in ("bounding", "effective", "permitted")},
+        "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), _CAPABILITIES),
         "rlimits": [{"type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024}],
         "noNewPrivileges": True,
     }
@@ -51,7 +52,7 @@ def _mount(destination: str, kind: str, source: str, *options: str) -> dict[str,
     return entry | {"options": options} if options else entry
 
 
-def _mounts(rootless: bool) -> list[dict[str, Any]]:
+def _mounts(*, rootless: bool) -> list[dict[str, Any]]:
     """A new sysfs needs a network namespace, and gid 5 (tty) is mapped only for root."""
     terminals: tuple[str, ...] = ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620")
     system = _mount("/sys", "sysfs", "sysfs", *_HARMLESS, "ro")
@@ -70,7 +71,7 @@ def _mounts(rootless: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _linux(rootless: bool, uid: int, gid: int) -> dict[str, Any]:
+def _linux(uid: int, gid: int, *, rootless: bool) -> dict[str, Any]:
     rest = {"maskedPaths": words.MASKED_PATHS, "readonlyPaths": words.READONLY_PATHS}
     if not rootless:
         kinds = ("pid", "network", "ipc", "uts", "mount", "cgroup")

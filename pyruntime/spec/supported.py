@@ -74,4 +74,4 @@ def limits(value: Any) -> bool:
 
 def is_unit(path: str) -> bool:
     """Tell whether a cgroupsPath names a systemd unit: slice:prefix:name."""
-    return path.count(":") == 2 and "/" not in path
+    return len(path.split(":")) == len(("slice", "prefix", "name")) and "/" not in path

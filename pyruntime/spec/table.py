@@ -3,6 +3,7 @@
 A node is (type, ...): see compile_table.py. Do not edit; change schema/config.json and run
 `python3 -m pyruntime.spec.compile_table`.
 """
+# fmt: off
 
 from __future__ import annotations
 

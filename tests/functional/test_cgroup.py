@@ -112,7 +112,9 @@ def test_a_cgroup_with_processes_is_refused(top, inmates):
     os.makedirs(f"{step.directory}/below")
     inmates.sleep_in(step.directory)
     inmates.sleep_in(f"{step.directory}/below")
-    with pytest.raises(errors.RuntimeFailure, match=r"^container's cgroup is not empty: 2 process\(es\) found$"):
+    with pytest.raises(
+        errors.RuntimeFailure, match=r"^container's cgroup is not empty: 2 process\(es\) found$"
+    ):
         filesystem.make(step)
     assert os.path.exists(step.directory)
 

@@ -49,7 +49,9 @@ def call(number, *arguments):
     """Make a raw call; return 0 or the errno."""
     libc = ctypes.CDLL(None, use_errno=True)
     ctypes.set_errno(0)
-    words = [ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments]
+    words = [
+        ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments
+    ]
     return ctypes.get_errno() if libc.syscall(ctypes.c_long(number), *words) == -1 else 0
 
 
@@ -144,7 +146,11 @@ def test_the_kernel_takes_every_flag(tmp_path, flags):
 
 @pytest.mark.parametrize(
     ("action", "signal_number"),
-    [("SCMP_ACT_KILL_PROCESS", signal.SIGSYS), ("SCMP_ACT_KILL", signal.SIGSYS), ("SCMP_ACT_TRAP", signal.SIGSYS)],
+    [
+        ("SCMP_ACT_KILL_PROCESS", signal.SIGSYS),
+        ("SCMP_ACT_KILL", signal.SIGSYS),
+        ("SCMP_ACT_TRAP", signal.SIGSYS),
+    ],
 )
 def test_a_call_may_be_the_end(tmp_path, action, signal_number):
     rule = {"names": ["unshare"], "action": action}
@@ -161,7 +167,10 @@ def test_logging_and_tracing_without_a_tracer(tmp_path):
     filtered = filter_of(tmp_path, defaultAction="SCMP_ACT_ALLOW", syscalls=rules)
     told, _ = inside(
         filtered,
-        lambda: [call(number("mkdirat"), -100, b"/nowhere/at/all", 0o755), call(number("unshare"), 0)],
+        lambda: [
+            call(number("mkdirat"), -100, b"/nowhere/at/all", 0o755),
+            call(number("unshare"), 0),
+        ],
         privileged=False,
     )
     assert told == [errno.ENOENT, errno.ENOSYS]

@@ -14,10 +14,10 @@ import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from unit.spec import configs, differences
 
 from pyruntime import errors, jsonfile
 from pyruntime.spec import check, explain, table
-from unit.spec import configs, differences
 
 CASES = int(os.environ.get("PYRUNTIME_CASES", "800"))
 SCHEMA = explain.schema("config")
@@ -28,9 +28,11 @@ quick = settings(
     max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 
-BASES = [configs.every_key(), configs.small()]
-for path in configs.documents("config", "good"):
-    BASES.append(json.loads(path.read_text()))
+BASES = [
+    configs.every_key(),
+    configs.small(),
+    *[json.loads(path.read_text()) for path in configs.documents("config", "good")],
+]
 
 
 def names_and_words(node):
@@ -47,7 +49,11 @@ def names_and_words(node):
 
 WORDS = sorted({word for word in names_and_words(SCHEMA) if isinstance(word, str)})
 EDGES = sorted(
-    {edge + step for edge in (0, 1 << 16, 1 << 31, 1 << 32, 1 << 63, 1 << 64) for step in (-1, 0, 1)}
+    {
+        edge + step
+        for edge in (0, 1 << 16, 1 << 31, 1 << 32, 1 << 63, 1 << 64)
+        for step in (-1, 0, 1)
+    }
 )
 TEXTS = st.one_of(
     st.sampled_from(WORDS),
@@ -139,7 +145,10 @@ def test_any_document_gives_a_clear_error_or_none(config):
 
 
 def official_problems(validator, config):
-    return [(jsonfile.pointer(error.absolute_path), error.message) for error in validator.iter_errors(config)]
+    return [
+        (jsonfile.pointer(error.absolute_path), error.message)
+        for error in validator.iter_errors(config)
+    ]
 
 
 def official_validator(directory, name):
@@ -147,7 +156,9 @@ def official_validator(directory, name):
     schema = json.loads((directory / name).read_text())
     store = {path.name: json.loads(path.read_text()) for path in directory.glob("*.json")}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # jsonschema 4.18 has another way as well
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # jsonschema 4.18 has another way as well
         resolver = jsonschema.RefResolver("", schema, store={**store, "": schema})
     return jsonschema.Draft4Validator(schema, resolver=resolver)
 
@@ -166,7 +177,10 @@ def test_the_schema_differs_from_the_official_one_only_as_listed(official, confi
     theirs = official_problems(official, config)
     if ours and not theirs:
         for pointer, sentence in ours:
-            assert differences.is_intended(differences.STRICTER, pointer, sentence), (pointer, sentence)
+            assert differences.is_intended(differences.STRICTER, pointer, sentence), (
+                pointer,
+                sentence,
+            )
     if theirs and not ours:
         for pointer, message in theirs:
             assert differences.is_intended(differences.LOOSER, pointer), (pointer, message)

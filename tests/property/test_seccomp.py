@@ -44,7 +44,11 @@ ACTIONS = st.one_of(
     st.tuples(st.sampled_from(["ERRNO", "TRACE"]), st.sampled_from([None, 0, 1, ENOSYS])),
 )
 CONDITIONS = st.fixed_dictionaries(
-    {"index": st.integers(0, 5), "value": VALUES, "op": st.sampled_from(sorted(seccompwords.OPERATORS))},
+    {
+        "index": st.integers(0, 5),
+        "value": VALUES,
+        "op": st.sampled_from(sorted(seccompwords.OPERATORS)),
+    },
     optional={"valueTwo": VALUES},
 )
 
@@ -78,7 +82,11 @@ def numbered(token, name):
 
 def word(action, number):
     base = seccompwords.ACTIONS[action]
-    return base | (1 if number is None else number) if action in ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE") else base
+    return (
+        base | (1 if number is None else number)
+        if action in ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
+        else base
+    )
 
 
 def met(condition, arguments):
@@ -111,7 +119,9 @@ class Model:
         self.tokens = {NATIVE, *(TOKENS[name] for name in profile["architectures"])}
         self.default = word(profile["defaultAction"], profile.get("defaultErrnoRet"))
         names = [name for rule in profile["syscalls"] for name in rule["names"]]
-        self.newest = {token: max([0, *(numbered(token, name) for name in names)]) for token in self.tokens}
+        self.newest = {
+            token: max([0, *(numbered(token, name) for name in names)]) for token in self.tokens
+        }
 
     def answer(self, arch, number, arguments):
         token = X32 if arch == X86_64 and number & X32_BIT else arch
@@ -135,7 +145,12 @@ def run(program, arch, number, arguments):
     at = accumulator = 0
     while True:
         whole = int.from_bytes(program[8 * at : 8 * at + 8], "little")
-        operation, then, otherwise, value = whole & 0xFFFF, whole >> 16 & 0xFF, whole >> 24 & 0xFF, whole >> 32
+        operation, then, otherwise, value = (
+            whole & 0xFFFF,
+            whole >> 16 & 0xFF,
+            whole >> 24 & 0xFF,
+            whole >> 32,
+        )
         at += 1
         if operation == 0x20:  # load a word
             accumulator = int.from_bytes(data[value : value + 4], "little")
@@ -171,7 +186,9 @@ def test_the_program_answers_as_the_profile_says(profile, words, long):
             if number < 0:
                 continue
             for arguments in (words, long) if token in WIDE else (words,):
-                assert run(program, arch, number, arguments) == model.answer(arch, number, arguments), (
+                assert run(program, arch, number, arguments) == model.answer(
+                    arch, number, arguments
+                ), (
                     hex(token),
                     number,
                 )
@@ -196,7 +213,9 @@ def test_profiles_with_one_key_have_one_program(pair):
     first, second = (seccomp.plan(profile) for profile in pair)
     if first.key() == second.key():
         assert seccomp_compile.compiled(first) == seccomp_compile.compiled(second)
-    assert (first.key() == second.key()) == (first.fields()[:2] + first.fields()[3:] == second.fields()[:2] + second.fields()[3:])
+    assert (first.key() == second.key()) == (
+        first.fields()[:2] + first.fields()[3:] == second.fields()[:2] + second.fields()[3:]
+    )
 
 
 def test_every_name_of_the_universe_resolves_alike_on_its_architectures():

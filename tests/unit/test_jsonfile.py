@@ -15,7 +15,7 @@ from pyruntime import errors, jsonfile
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False),
-    st.text(), st.text("\x00\x1f\"\\/\u2028é<>&\udc80\udcff\U0001f600", max_size=4),
+    st.text(), st.text('\x00\x1f"\\/\u2028é<>&\udc80\udcff\U0001f600', max_size=4),
 )  # fmt: skip
 VALUES = st.recursive(
     SCALARS,
@@ -55,7 +55,10 @@ def test_both_scanners_read_the_same(text):
 @pytest.mark.parametrize("sort", [False, True])
 @pytest.mark.parametrize("form", [jsonfile.encode_basestring, jsonfile.encode_basestring_ascii])
 def test_both_encoders_write_the_same(sort, form, value):
-    private, public = jsonfile.private_encoder(sort, form), jsonfile.public_encoder(sort, form)
+    private, public = (
+        jsonfile.private_encoder(form, sort=sort),
+        jsonfile.public_encoder(form, sort=sort),
+    )
     assert private(value) == public(value)
 
 
@@ -95,7 +98,10 @@ def test_any_bytes_are_read_or_refused_with_their_place(data):
         ('{"a": b}', "line 1 column 7: found 'b' where a value should begin"),
         ('{\n  "a": 1,\n  b: 2\n}', "line 3 column 3: found 'b' where a name in double quotes"),
         ('{"a" 1}', "line 1 column 6: found '1' where a colon should be"),
-        ('{"a": 1 "b"}', "line 1 column 9: found '\"' where a comma or a closing bracket should be"),
+        (
+            '{"a": 1 "b"}',
+            "line 1 column 9: found '\"' where a comma or a closing bracket should be",
+        ),
         ('{"a": 1,\n}', "line 2 column 1: a comma stands before '}'"),
         ("[1, 2,]", "line 1 column 7: a comma stands before ']'"),
         ('{"a": "b', "line 1 column 7: the string that begins here has no end"),
@@ -128,7 +134,9 @@ def test_of_a_name_given_twice_the_last_value_counts():
 
 def test_indented_output_is_laid_out_as_go_does():
     value = {"a": [1, {"b": []}], "c": {}, "d": "é", "e": ("f",)}
-    assert jsonfile.encode_indented(value, "\t") == json.dumps(value, indent="\t", ensure_ascii=False)
+    assert jsonfile.encode_indented(value, "\t") == json.dumps(
+        value, indent="\t", ensure_ascii=False
+    )
 
 
 def test_compact_output_can_be_sorted():
@@ -174,7 +182,9 @@ except errors.RuntimeFailure as error:
 
 @pytest.mark.parametrize("hidden", [False, True])
 def test_a_python_without_the_private_half_does_the_same(hidden):
-    assert printed(SCRIPT.format(hidden=hidden)) == "x: line 1 column 9: a comma stands before '}'\n"
+    assert (
+        printed(SCRIPT.format(hidden=hidden)) == "x: line 1 column 9: a comma stands before '}'\n"
+    )
 
 
 def test_a_broken_document_is_still_refused_where_nothing_can_be_imported():

@@ -61,7 +61,7 @@ class DeviceStep(step.Step):
     __slots__ = ("allow", "exceptions", "required")
 
     def __init__(
-        self, allow: bool, exceptions: tuple[tuple[Devices, int], ...], required: bool
+        self, exceptions: tuple[tuple[Devices, int], ...], *, allow: bool, required: bool
     ) -> None:
         self.allow = allow
         self.exceptions = exceptions
@@ -108,7 +108,7 @@ def plan(rules: Sequence[DeviceRule]) -> DeviceStep:
             _take(exceptions, devices, access, "/linux/resources/devices")
         else:
             exceptions[devices] = exceptions.get(devices, 0) | access
-    return DeviceStep(allow, _fewest(exceptions, allow), required)
+    return DeviceStep(_fewest(exceptions, allow=allow), allow=allow, required=required)
 
 
 def _read(rule: DeviceRule, pointer: str) -> tuple[Devices, int]:
@@ -152,7 +152,7 @@ def _take(exceptions: dict[Devices, int], devices: Devices, access: int, pointer
         exceptions[devices] = left
 
 
-def _fewest(exceptions: dict[Devices, int], allow: bool) -> tuple[tuple[Devices, int], ...]:
+def _fewest(exceptions: dict[Devices, int], *, allow: bool) -> tuple[tuple[Devices, int], ...]:
     """Leave out the exceptions that wider ones make needless.
 
     Under "allow" any part counts, so several wider exceptions may cover one together.
@@ -195,11 +195,11 @@ def program(wanted: DeviceStep) -> bytes:
         _instruction(_LOAD_WORD, _MINOR, source=_CONTEXT, offset=8),
     ]
     for devices, access in wanted.exceptions:
-        code += _exception(devices, access, wanted.allow)
-    return b"".join([*code, *_verdict(wanted.allow)])
+        code += _exception(devices, access, allow=wanted.allow)
+    return b"".join([*code, *_verdict(allow=wanted.allow)])
 
 
-def _exception(devices: Devices, access: int, allow: bool) -> list[bytes]:
+def _exception(devices: Devices, access: int, *, allow: bool) -> list[bytes]:
     """Return the test of one exception; a test that fails jumps behind its verdict."""
     tests = [(_JUMP_UNLESS_EQUAL, _TYPE, _TYPES[devices[0]])]
     if devices[1] != ANY:
@@ -208,7 +208,7 @@ def _exception(devices: Devices, access: int, allow: bool) -> list[bytes]:
         tests.append((_JUMP_UNLESS_EQUAL, _MINOR, devices[2]))
     if access != _ALL and not allow:  # a wish for more than the exception has is not covered
         tests.append((_JUMP_IF_ANY_BIT, _WISH, ~access & _HIGHEST))
-    end = _verdict(not allow)
+    end = _verdict(allow=not allow)
     if access != _ALL and allow:  # a wish for any part of what the exception denies is denied
         some = _instruction(_JUMP_IF_ANY_BIT, _WISH, access, offset=1)
         end = [some, _instruction(_JUMP, offset=len(end)), *end]
@@ -222,7 +222,7 @@ def _exception(devices: Devices, access: int, allow: bool) -> list[bytes]:
     ]
 
 
-def _verdict(allow: bool) -> list[bytes]:
+def _verdict(*, allow: bool) -> list[bytes]:
     return [_instruction(_SET, _RESULT, int(allow)), _instruction(_EXIT)]
 
 

@@ -46,7 +46,10 @@ def test_the_same_value_gives_the_same_path():
 def test_the_root_of_the_hierarchy_is_refused(wanted):
     with pytest.raises(errors.SpecError) as caught:
         filesystem.plan({"linux": {"cgroupsPath": wanted}}, machine(), "box")
-    assert caught.value.say() == f"invalid config.json: /linux/cgroupsPath: {wanted} is the root of the hierarchy"
+    assert (
+        caught.value.say()
+        == f"invalid config.json: /linux/cgroupsPath: {wanted} is the root of the hierarchy"
+    )
 
 
 def test_a_machine_without_cgroup_v2_is_refused():
@@ -55,7 +58,10 @@ def test_a_machine_without_cgroup_v2_is_refused():
 
 
 def test_a_step_says_itself():
-    assert filesystem.plan({}, machine("/"), "box").describe() == "make the cgroup /box (/sys/fs/cgroup/box)"
+    assert (
+        filesystem.plan({}, machine("/"), "box").describe()
+        == "make the cgroup /box (/sys/fs/cgroup/box)"
+    )
 
 
 def test_nothing_is_in_a_cgroup_that_is_not_there(tmp_path):

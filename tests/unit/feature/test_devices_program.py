@@ -29,7 +29,9 @@ def test_what_the_spec_template_writes_is_the_same():
 def test_a_privileged_container_has_no_exceptions():
     step = devices.plan([DENY_ALL, {"allow": True, "access": "rwm"}])
     assert step.describe() == "allow all devices"
-    assert step.required  # the deny rule: the same program must also be loaded where it is not needed
+    assert (
+        step.required
+    )  # the deny rule: the same program must also be loaded where it is not needed
 
 
 def test_only_allowing_everything_makes_a_refusal_of_the_kernel_bearable():
@@ -64,12 +66,20 @@ def test_a_later_deny_takes_an_earlier_allow_away():
 
 
 def test_default_devices_cannot_be_denied():
-    step = devices.plan([{"allow": True, "access": "rwm"}, rule(False, "c", 1, 3, "rwm"), rule(False, "b", 8, 0, "r")])
+    step = devices.plan(
+        [
+            {"allow": True, "access": "rwm"},
+            rule(False, "c", 1, 3, "rwm"),
+            rule(False, "b", 8, 0, "r"),
+        ]
+    )
     assert step.describe() == "allow all devices but b 8:0 r"
 
 
 def test_minus_one_and_absence_mean_every_number():
-    assert devices.plan([rule(True, "c", -1, -1, "r")]) == devices.plan([{"allow": True, "type": "c", "access": "r"}])
+    assert devices.plan([rule(True, "c", -1, -1, "r")]) == devices.plan(
+        [{"allow": True, "type": "c", "access": "r"}]
+    )
 
 
 def test_a_hole_in_a_wider_exception_is_refused():
@@ -77,7 +87,10 @@ def test_a_hole_in_a_wider_exception_is_refused():
     with pytest.raises(errors.SpecError) as caught:
         devices.plan([DENY_ALL, rule(True, "c", 10, None, "rw"), rule(False, "c", 10, 5, "w")])
     assert caught.value.problems == [
-        ("/linux/resources/devices/2", "requested rule [c 10:5 w] cannot punch hole in existing wildcard rule [c 10:* rw]")
+        (
+            "/linux/resources/devices/2",
+            "requested rule [c 10:5 w] cannot punch hole in existing wildcard rule [c 10:* rw]",
+        )
     ]
 
 
@@ -85,7 +98,9 @@ def test_a_hole_in_a_wider_exception_is_refused():
 def test_a_number_that_no_device_has_is_refused(name, value):
     with pytest.raises(errors.SpecError) as caught:
         devices.plan([rule(True, "c", 1, 1, "r") | {name: value}])
-    assert caught.value.problems == [(f"/linux/resources/devices/0/{name}", f"device number {value} is out of range")]
+    assert caught.value.problems == [
+        (f"/linux/resources/devices/0/{name}", f"device number {value} is out of range")
+    ]
 
 
 def test_instructions_are_whole():

@@ -25,7 +25,13 @@ def test_the_hierarchy_is_where_cgroup2_is_mounted():
 
 @pytest.mark.parametrize(
     ("text", "release"),
-    [("6.18.0", (6, 18)), ("6.1.0-9-amd64", (6, 1)), ("5.14.0-503.el9", (5, 14)), ("7.0-rc1", (7, 0)), ("6.19rc2", (6, 19))],
+    [
+        ("6.18.0", (6, 18)),
+        ("6.1.0-9-amd64", (6, 1)),
+        ("5.14.0-503.el9", (5, 14)),
+        ("7.0-rc1", (7, 0)),
+        ("6.19rc2", (6, 19)),
+    ],
 )
 def test_a_release_is_read_whatever_follows_it(text, release):
     assert host._release(text) == release
@@ -45,7 +51,9 @@ def test_the_own_cgroup_is_that_of_hierarchy_0(text, own):
 
 
 def test_an_old_kernel_is_refused_in_one_sentence(monkeypatch):
-    monkeypatch.setattr(host.posix, "uname", lambda: os.uname_result(("Linux", "n", "5.10.0-8", "v", "x86_64")))
+    monkeypatch.setattr(
+        host.posix, "uname", lambda: os.uname_result(("Linux", "n", "5.10.0-8", "v", "x86_64"))
+    )
     with pytest.raises(errors.Unsupported, match=r"^Linux 5.14 or newer is needed, this is 5.10$"):
         host.look()
 

@@ -32,6 +32,29 @@ def test_a_profile_is_put_into_numbers():
     assert step.describe() == "filter system calls: 3 names, otherwise 0x00050001"
 
 
+def test_neighbours_that_say_the_same_become_one_rule():
+    """Engines write an entry for each name."""
+    allow = [{"names": [name], "action": "SCMP_ACT_ALLOW"} for name in ("read", "write")]
+    assert seccomp.plan(PROFILE | {"syscalls": [*allow, PROFILE["syscalls"][1]]}) == seccomp.plan(
+        PROFILE
+    )
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"action": "SCMP_ACT_LOG"},
+        {"errnoRet": 2},
+        {"args": [{"index": 0, "value": 0, "op": "SCMP_CMP_EQ"}]},
+    ],
+)
+def test_neighbours_that_differ_stay_apart(difference):
+    first = {"names": ["read"], "action": "SCMP_ACT_ERRNO"}
+    second = {"names": ["write"], "action": "SCMP_ACT_ERRNO"} | difference
+    step = seccomp.plan({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [first, second, first]})
+    assert [names for names, _, _ in step.rules] == [("read",), ("write",), ("read",)]
+
+
 @pytest.mark.parametrize(
     ("action", "number", "word"),
     [
@@ -84,7 +107,9 @@ def test_an_error_number_that_cannot_be_returned_is_refused():
     rule = {"names": ["mount"], "action": "SCMP_ACT_ERRNO", "errnoRet": 65536}
     with pytest.raises(errors.SpecError) as caught:
         seccomp.plan({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]})
-    assert caught.value.problems == [("/linux/seccomp/syscalls/0", "error number 65536 is larger than 65535")]
+    assert caught.value.problems == [
+        ("/linux/seccomp/syscalls/0", "error number 65536 is larger than 65535")
+    ]
 
 
 def test_a_seventh_argument_is_refused():
@@ -133,7 +158,12 @@ def test_flags_do_not_change_the_program():
         {"architectures": []},
         {"syscalls": PROFILE["syscalls"][:1]},
         {"syscalls": PROFILE["syscalls"][::-1]},
-        {"syscalls": [{"names": ["read", "writ", "e"], "action": "SCMP_ACT_ALLOW"}, PROFILE["syscalls"][1]]},
+        {
+            "syscalls": [
+                {"names": ["read", "writ", "e"], "action": "SCMP_ACT_ALLOW"},
+                PROFILE["syscalls"][1],
+            ]
+        },
     ],
 )
 def test_another_profile_has_another_key(changes):

@@ -167,7 +167,9 @@ def test_a_place_that_cannot_be_written_only_warns(tmp_path, maker, warnings):
     (tmp_path / "file").write_text("")
     seccomp_cache.write(f"{tmp_path}/file/cache", "key", PROGRAM, [str(maker)])
     assert len(warnings) == 1
-    assert warnings[0].startswith(f"the compiled seccomp filter is not kept in {tmp_path}/file/cache: ")
+    assert warnings[0].startswith(
+        f"the compiled seccomp filter is not kept in {tmp_path}/file/cache: "
+    )
 
 
 def test_a_failed_write_leaves_nothing(directory, maker, warnings, monkeypatch):

@@ -33,7 +33,11 @@ def answer(stub, arch, number):
             assert value == 0x50000 | ENOSYS
             return True
         else:
-            met = {0x15: accumulator == value, 0x25: accumulator > value, 0x35: accumulator >= value}
+            met = {
+                0x15: accumulator == value,
+                0x25: accumulator > value,
+                0x35: accumulator >= value,
+            }
             at += then if met[operation] else otherwise
     assert at == len(code), "a jump beyond the filter's beginning"
     return False
@@ -156,8 +160,12 @@ def test_rules_that_contradict_each_other_name_the_call():
 
 def conditions(count):
     """Return a profile whose program grows with `count`."""
-    arguments = [{"index": 0, "value": value << 33 | value, "op": "SCMP_CMP_EQ"} for value in range(count)]
-    return ALLOW_ALL | {"syscalls": [{"names": ["read"], "action": "SCMP_ACT_KILL", "args": arguments}]}
+    arguments = [
+        {"index": 0, "value": value << 33 | value, "op": "SCMP_CMP_EQ"} for value in range(count)
+    ]
+    return ALLOW_ALL | {
+        "syscalls": [{"names": ["read"], "action": "SCMP_ACT_KILL", "args": arguments}]
+    }
 
 
 def test_a_program_larger_than_the_kernel_takes_is_refused():
@@ -178,7 +186,11 @@ def steps(program, arch, number):
         elif operation == 0x06:
             return count, value
         else:
-            met = {0x15: accumulator == value, 0x25: accumulator > value, 0x35: accumulator >= value}
+            met = {
+                0x15: accumulator == value,
+                0x25: accumulator > value,
+                0x35: accumulator >= value,
+            }
             at += then if met[operation] else otherwise
 
 
@@ -186,7 +198,7 @@ def test_calls_are_looked_up_in_a_tree():
     library = seccomp_compile._library()
     names = []
     for number in range(200):
-        found = library.resolve_syscall(library.Arch(), number)
+        found = library.resolve_syscall(library.Arch.NATIVE, number)
         names.append(found if isinstance(found, str) else found.decode())
     rule = {"names": names, "action": "SCMP_ACT_ERRNO"}
     program = seccomp_compile.compiled(seccomp.plan(ALLOW_ALL | {"syscalls": [rule]}))
@@ -202,7 +214,11 @@ def test_a_call_that_an_architecture_lacks_does_not_spoil_the_others():
         {"names": ["open"], "action": "SCMP_ACT_ALLOW"},
         {"names": ["read"], "action": "SCMP_ACT_ALLOW", "args": [condition]},
     ]
-    profile = {"defaultAction": "SCMP_ACT_KILL", "architectures": ["SCMP_ARCH_AARCH64"], "syscalls": rules}
+    profile = {
+        "defaultAction": "SCMP_ACT_KILL",
+        "architectures": ["SCMP_ARCH_AARCH64"],
+        "syscalls": rules,
+    }
     program = seccomp_compile.compiled(seccomp.plan(profile))
     assert steps(program, AARCH64, 63)[1] == 0x7FFF0000
 

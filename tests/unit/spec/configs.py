@@ -15,9 +15,9 @@ DOCUMENTS = OFFICIAL[0] / "test"
 def official(version_1_3=True):
     """The directory of the official schemas, or None; the distribution's may be older than 1.3."""
     for directory in OFFICIAL:
-        if (directory / "config-schema.json").exists():
-            if not version_1_3 or "memoryPolicy" in (directory / "config-linux.json").read_text():
-                return directory
+        linux = directory / "config-linux.json"
+        if linux.exists() and (not version_1_3 or "memoryPolicy" in linux.read_text()):
+            return directory
     return None
 
 
@@ -31,7 +31,9 @@ def small():
         "ociVersion": "1.3.0",
         "root": {"path": "rootfs"},
         "process": {"cwd": "/", "args": ["sh"], "user": {"uid": 0, "gid": 0}},
-        "linux": {"namespaces": [{"type": kind} for kind in ("pid", "mount", "uts", "ipc", "network")]},
+        "linux": {
+            "namespaces": [{"type": kind} for kind in ("pid", "mount", "uts", "ipc", "network")]
+        },
     }
 
 
@@ -58,7 +60,7 @@ def every_key():
             "commandLine": "sh",
             "user": {"uid": 1, "gid": 2, "umask": 18, "additionalGids": [3, 4], "username": "a"},
             "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 10, "hard": 20}],
-            "capabilities": {name: capabilities for name in sets},
+            "capabilities": dict.fromkeys(sets, capabilities),
             "noNewPrivileges": True,
             "apparmorProfile": "profile",
             "selinuxLabel": "a:b:c:s0",
@@ -182,11 +184,14 @@ def podman_like():
     own = ["nosuid", "noexec", "nodev"]
     config = small()
     config["hostname"] = "f00dbabe"
-    config["process"]["env"] = [f"VARIABLE_{number}=/usr/local/some/value/{number}" for number in range(90)]
+    config["process"]["env"] = [
+        f"VARIABLE_{number}=/usr/local/some/value/{number}" for number in range(90)
+    ]
     config["process"]["oomScoreAdj"] = 0
     config["process"]["noNewPrivileges"] = True
     config["process"]["rlimits"] = [
-        {"type": kind, "soft": 1048576, "hard": 1048576} for kind in ("RLIMIT_NOFILE", "RLIMIT_NPROC")
+        {"type": kind, "soft": 1048576, "hard": 1048576}
+        for kind in ("RLIMIT_NOFILE", "RLIMIT_NPROC")
     ]
     config["process"]["capabilities"] = {
         name: [f"CAP_NUMBER_{number}" for number in range(11)]
@@ -194,12 +199,20 @@ def podman_like():
     }
     config["mounts"] = [
         {"destination": "/proc", "type": "proc", "source": "proc", "options": own},
-        {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
+        {
+            "destination": "/dev",
+            "type": "tmpfs",
+            "source": "tmpfs",
+            "options": ["nosuid", "mode=755"],
+        },
         {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": [*own, "ro"]},
         {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": own},
         *binds,
     ]
-    config["annotations"] = {f"io.podman.annotations.{number}": "a value as long as these are: FALSE" for number in range(40)}
+    config["annotations"] = {
+        f"io.podman.annotations.{number}": "a value as long as these are: FALSE"
+        for number in range(40)
+    }
     config["linux"] |= {
         "sysctl": {"net.ipv4.ping_group_range": "0 0"},
         "cgroupsPath": "/libpod_parent/libpod-" + "a" * 64,

@@ -31,8 +31,7 @@ STRICTER = [
     ("/process/user/(uid|gid)", "uid, gid (int, REQUIRED)", "/process/user", {"uid": 1}),
     (
         f"/process/rlimits/{N}/type",
-        "The runtime MUST generate an error for any values which cannot be mapped to a relevant"
-        " kernel interface.",
+        "The runtime MUST generate an error for any values which cannot be mapped to a relevant …",
         "/process/rlimits/0/type", "RLIMIT_FOO",
     ),
     (

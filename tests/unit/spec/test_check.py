@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from unit.spec import configs
 
 from pyruntime import errors
 from pyruntime.spec import check, table
-from unit.spec import configs
 
 ROOT = Path(__file__).parents[3]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from unit.spec import configs
 
 from pyruntime import errors
 from pyruntime.spec import check, explain
-from unit.spec import configs
 
 
 def problems(config):
@@ -47,12 +47,13 @@ def test_all_problems_are_told_at_once_and_in_one_line():
         ("/mounts/0", None, "found null, wanted an object (a mount)"),
         ("/process/cwd", "a", 'Cwd must be an absolute path; found the string "a", wanted an absolute path'),
         ("/linux/rootfsPropagation", "foo",
-         "rootfsPropagation=foo is not supported; allowed are private, slave, shared, unbindable, "
-         "rprivate, rslave, rshared, runbindable"),
+         ("rootfsPropagation=foo is not supported; allowed are private, slave, shared, unbindable, "
+          "rprivate, rslave, rshared, runbindable")),
         ("/linux/devices/0/type", "z", 'invalid device type "z"; allowed are c, b, u, p'),
         ("/linux/seccomp/syscalls/0/names", [], "must not be empty"),
-        ("/hostname", "a\0", "contains a NUL byte, which no text given to the kernel can hold; found "
-         'the string "a\\u0000", wanted a string without NUL bytes'),
+        ("/hostname", "a\0",
+         ("contains a NUL byte, which no text given to the kernel can hold; "
+          'found the string "a\\u0000", wanted a string without NUL bytes')),
     ],
 )  # fmt: skip
 def test_a_problem_says_what_was_found_and_what_is_allowed(pointer, value, sentence):
@@ -73,7 +74,9 @@ def test_a_problem_says_what_was_found_and_what_is_allowed(pointer, value, sente
         ("/hooks/poststop/0/timeout", 0, "the timeout of a hook must be greater than zero", "least 1"),
     ],
 )  # fmt: skip
-def test_a_wrong_word_is_told_in_runcs_words_and_with_the_nearest_right_one(pointer, value, start, end):
+def test_a_wrong_word_is_told_in_runcs_words_and_with_the_nearest_right_one(
+    pointer, value, start, end
+):
     sentence = told(pointer, value)
     assert sentence.startswith(start)
     assert sentence.endswith(end)

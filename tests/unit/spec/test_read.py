@@ -6,10 +6,10 @@ import json
 import os
 
 import pytest
+from unit.spec import configs
 
 from pyruntime import errors
 from pyruntime.spec import read
-from unit.spec import configs
 
 
 @pytest.fixture
@@ -88,7 +88,9 @@ def test_half_a_surrogate_pair_is_told(bundle, text):
     assert "holds half a surrogate pair" in refusal(bundle)
 
 
-@pytest.mark.parametrize(("text", "value"), [(r'"\ud83d\ude00"', "\U0001f600"), (r'"\\ud800"', r"\ud800")])
+@pytest.mark.parametrize(
+    ("text", "value"), [(r'"\ud83d\ude00"', "\U0001f600"), (r'"\\ud800"', r"\ud800")]
+)
 def test_whole_pairs_and_what_only_looks_like_an_escape_are_read(bundle, text, value):
     (bundle / "config.json").write_text('{"a": ' + text + "}")
     assert read.read(str(bundle))[0] == {"a": value}

@@ -6,10 +6,10 @@ import json
 
 import jsonschema
 import pytest
+from unit.spec import configs
 
 from pyruntime import jsonfile
 from pyruntime.spec import check, explain, rules, sample, table
-from unit.spec import configs
 
 KINDS = ("config", "state", "features")
 
@@ -121,7 +121,9 @@ def own_keys(node, definitions, found, place=""):
         own_keys(node["additionalProperties"], definitions, found, f"{place}/*")
 
 
-@pytest.mark.parametrize(("kind", "name"), [("config", "config-schema"), ("features", "features-schema")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("config", "config-schema"), ("features", "features-schema")]
+)
 def test_every_key_of_the_official_schema_is_known(kind, name):
     directory = configs.official()
     if directory is None:

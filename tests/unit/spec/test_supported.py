@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from unit.spec import configs
 
 from pyruntime import errors
 from pyruntime.spec import check, supported
-from unit.spec import configs
 
 IDS = [{"containerID": 0, "hostID": 1000, "size": 1}]
 BIND = {"destination": "/a", "source": "/b"}
@@ -94,7 +94,10 @@ def test_all_of_them_are_told_in_one_line():
         ("/linux/resources", {"memory": {}, "cpu": {}, "pids": {}, "blockIO": {}, "network": {}}),
         ("/linux/resources", {"hugepageLimits": [], "rdma": {}, "unified": {}}),
         ("/linux/resources", {"memory": {"limit": -1, "swap": 0, "disableOOMKiller": False}}),
-        ("/linux/resources", {"cpu": {"shares": 0, "quota": -1, "cpus": ""}, "pids": {"limit": -1}}),
+        (
+            "/linux/resources",
+            {"cpu": {"shares": 0, "quota": -1, "cpus": ""}, "pids": {"limit": -1}},
+        ),
         ("/linux/resources", {"network": {"classID": 0, "priorities": []}}),
         ("/linux/cgroupsPath", "/a:b:c"),
         ("/linux/cgroupsPath", "relative/path"),
