@@ -2,7 +2,8 @@
 
 The package `json` costs 5.8 ms because its Python half needs `re`; the work is done by the C half,
 `_json`, which is used here directly. Where a Python lacks that private form, `json` itself is
-used; a test feeds both the same texts. `json` is also imported to explain a broken document.
+used; a test feeds both the same texts. What is wrong with a broken document is told by
+`jsonfault`, which is loaded only then.
 
 A number with a fraction that is too large for a float and the words NaN and Infinity are refused:
 RFC 8259 has none of them, and Go's readers refuse them too.
@@ -32,43 +33,19 @@ if TYPE_CHECKING:
     Scan = Callable[[str, int], tuple[Any, int]]
     Text = Callable[[str], str]
 
-_SENTENCES = (
-    ("Unterminated string", "the string that begins here has no end"),
-    ("Invalid control", "a line end, tab or other control character stands inside a string"),
-    ("Invalid \\", "a backslash in a string is followed by something that is no escape"),
-    ("Expecting ','", "found {} where a comma or a closing bracket should be"),
-    ("Expecting ':'", "found {} where a colon should be"),
-    ("Expecting property name", 'found {} where a name in double quotes ("name") should be'),
-)
 _SPACE = " \t\n\r"
-_MARK = "\ufeff"
 _INFINITY = float("inf")
 
 
-class _Literal(ValueError):
-    """A word or number that cannot be taken: `text` as written, `sentence` about it."""
-
-    def __init__(self, text: str, sentence: str) -> None:
-        super().__init__(text)
-        self.text, self.sentence = text, sentence
-
-
 def _constant(text: str) -> NoReturn:
-    raise _Literal(text, f"{text} is not a JSON value")
+    raise ValueError(text)  # NaN, Infinity, -Infinity
 
 
 def _fraction(text: str) -> float:
     number = float(text)
     if number in (_INFINITY, -_INFINITY):
-        raise _Literal(text, "the number is too large")
+        raise ValueError(text)
     return number
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise _Literal(text, f"the number is too large ({len(text)} digits)") from None
 
 
 class Context:
@@ -90,16 +67,16 @@ def private_scanner(whole: Callable[[str], int]) -> Scan:
     return scan
 
 
-def public_scanner(whole: Callable[[str], int]) -> Scan:
-    """Return the scanner of the package `json`, the documented road to the same."""
-    from json import JSONDecoder
+def _scanner() -> Scan:
+    """Return the scanner that this Python has."""
+    if make_scanner is not None:
+        return private_scanner(int)
+    from pyruntime import jsonfault
 
-    decoder = JSONDecoder(parse_float=_fraction, parse_int=whole, parse_constant=_constant)
-    scan: Scan = decoder.scan_once  # type: ignore[attr-defined]
-    return scan
+    return jsonfault.public_scanner(int)
 
 
-_scan = (public_scanner if make_scanner is None else private_scanner)(int)
+_scan = _scanner()
 
 
 def decode(text: str, where: str) -> Any:
@@ -121,10 +98,19 @@ def decode(text: str, where: str) -> Any:
         raise _refusal(text, where, start) from None
     rest = text[end:].lstrip(_SPACE)
     if rest:
-        position = len(text) - len(rest)
-        found = _shown(rest[0])
-        raise _failure(text, where, position, f"found {found} after the end of the document")
+        from pyruntime import jsonfault
+
+        raise jsonfault.trailing(text, where, rest)
     return value
+
+
+def _refusal(text: str, where: str, start: int) -> errors.RuntimeFailure:
+    """Have it explained; a sealed init cannot import, and its peer sends no broken JSON."""
+    try:
+        from pyruntime import jsonfault
+    except ImportError:
+        return errors.RuntimeFailure(f"{where}: not a JSON document")
+    return jsonfault.refusal(text, where, start)
 
 
 def decode_bytes(data: bytes, where: str) -> Any:
@@ -132,74 +118,10 @@ def decode_bytes(data: bytes, where: str) -> Any:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode()
-        octet = f"byte 0x{data[error.start]:02x}"
-        raise _failure(before, where, len(before), f"{octet} is not valid UTF-8") from None
+        from pyruntime import jsonfault
+
+        raise jsonfault.not_unicode(data, where, error.start) from None
     return decode(text, where)
-
-
-def _refusal(text: str, where: str, start: int) -> errors.RuntimeFailure:
-    """Read `text` again by the package `json`, which can say what is wrong.
-
-    The C half alone cannot: it looks up json's error class among the loaded modules, and without
-    it fails with a SystemError. A sealed init cannot import, and its peer sends no broken JSON.
-    """
-    try:
-        public_scanner(_whole)(text, start)
-    except StopIteration as stop:
-        return _broken(text, where, stop.value, "")
-    except _Literal as literal:
-        return _failure(text, where, _outside_strings(text, literal.text), literal.sentence)
-    except ValueError as error:
-        return _broken(text, where, getattr(error, "pos", 0), str(getattr(error, "msg", "")))
-    except RecursionError:
-        return errors.RuntimeFailure(f"{where}: nested too deeply")
-    except ImportError:
-        pass
-    return errors.RuntimeFailure(f"{where}: not a JSON document")
-
-
-def _outside_strings(text: str, word: str) -> int:
-    """Return where `word` first stands outside a string; the text before it is known to be good."""
-    start = 0
-    while True:
-        quote = text.find('"', start)
-        found = text.find(word, start, len(text) if quote < 0 else quote)
-        if found >= 0 or quote < 0:
-            return max(found, 0)
-        start = quote + 1
-        while text[start] != '"':
-            start += 2 if text[start] == "\\" else 1
-        start += 1
-
-
-def _broken(text: str, where: str, position: int, message: str) -> errors.RuntimeFailure:
-    """Say in plain words what is wrong; `message` is the scanner's, "" where it found no value."""
-    if text.startswith(_MARK):
-        return _failure(text, where, 0, "begins with a byte order mark; save it as UTF-8 without")
-    if message.startswith("Illegal trailing comma"):  # Python 3.13 points at the comma itself
-        position += 1
-    rest = text[position:]
-    if not message.startswith(("Unterminated", "Invalid")):
-        rest = rest.lstrip(_SPACE)
-        position = len(text) - len(rest)
-    form = "found {} where a value should begin"
-    if rest[:1] in ("}", "]") and text[:position].rstrip(_SPACE).endswith(","):
-        form = "a comma stands before {}"
-    else:
-        form = next((own for start, own in _SENTENCES if message.startswith(start)), form)
-    found = _shown(rest[0]) if rest else "the end of the document"
-    return _failure(text, where, position, form.format(found))
-
-
-def _shown(character: str) -> str:
-    return repr(character) if character.isprintable() else f"the character U+{ord(character):04X}"
-
-
-def _failure(text: str, where: str, position: int, sentence: str) -> errors.RuntimeFailure:
-    line = text.count("\n", 0, position) + 1
-    column = position - text.rfind("\n", 0, position)
-    return errors.RuntimeFailure(f"{where}: line {line} column {column}: {sentence}")
 
 
 def _foreign(value: object) -> NoReturn:
@@ -213,17 +135,13 @@ def private_encoder(text: Text, *, sort: bool = False) -> Callable[[Any], str]:
     return lambda value: "".join(parts(value, 0))
 
 
-def public_encoder(text: Text, *, sort: bool = False) -> Callable[[Any], str]:
-    """Return the encoder of the package `json`, the documented road to the same."""
-    from json import JSONEncoder
+def encoder(text: Text, *, sort: bool = False) -> Callable[[Any], str]:
+    """Return the encoder that this Python has; `text` writes the strings."""
+    if make_encoder is not None:
+        return private_encoder(text, sort=sort)
+    from pyruntime import jsonfault
 
-    return JSONEncoder(
-        ensure_ascii=text is encode_basestring_ascii, check_circular=False,
-        allow_nan=False, sort_keys=sort, separators=(",", ":"),
-    ).encode  # fmt: skip
-
-
-encoder = public_encoder if make_encoder is None else private_encoder
+    return jsonfault.public_encoder(text, sort=sort)
 
 
 def encode(value: Any, *, sort: bool = False) -> str:

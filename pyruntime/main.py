@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MAKERS = ("create", "run")  # they make the process that inherits what the caller handed over
 _SILENT = ("state", "kill")  # they never warn, so the log is opened only for a failure
-_LOGGED = frozenset(("log", "log_format", "log_level", "debug"))
+LOGGED = frozenset(("log", "log_format", "log_level", "debug"))
 _FORMATS = ("text", "json")
 _DRIVERS = ("cgroupfs", "systemd", "disabled")
 _ROOTLESS = ("", "1", "t", "true", "0", "f", "false", "auto")
@@ -46,11 +46,18 @@ def main(argv: list[str]) -> int:
         settings = line.settings
         return _perform(line)
     except errors.RuntimeFailure as failure:
-        return _report(failure.say(), failure.code, getattr(failure, "settings", settings))
+        return _report(failure, getattr(failure, "settings", settings))
     except KeyboardInterrupt:
         return _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - a bug of ours must be one line too
-        return _report(_bug(error, debug="debug" in settings), 1, settings)
+        return _report(error, settings)
+
+
+def _report(error: Exception, settings: Values, prefix: str = "") -> int:
+    """Log a failure once and tell it on standard error; return its exit code."""
+    from pyruntime.command import failing
+
+    return failing.report(error, settings, prefix)
 
 
 def absolute(path: str) -> str:
@@ -122,26 +129,28 @@ def _perform(line: grammar.Line) -> int:
     except errors.RuntimeFailure as failure:
         if line.command not in _MAKERS:
             raise
-        text = f"{grammar.NAME} {line.command} failed: {failure.say()}"
-        return _report(text, failure.code, line.settings)
+        return _report(failure, line.settings, f"{grammar.NAME} {line.command} failed: ")
     return answer if isinstance(answer, int) else _answer(answer)
 
 
 def _check(line: grammar.Line) -> None:
     """Make paths absolute, open the log and refuse global options with impossible values."""
-    _make_absolute(line.settings, grammar.GLOBAL)
+    make_absolute(line.settings, grammar.GLOBAL)
     if line.command in grammar.COMMANDS:
-        _make_absolute(line.options, grammar.COMMANDS[line.command][5])
+        make_absolute(line.options, grammar.COMMANDS[line.command][5])
     settings = line.settings
     if _wants_log(line):
-        _open_log(settings)
+        from pyruntime.command import failing
+
+        failing.open_log(settings)
     if settings.get("cgroup_manager", "cgroupfs") not in _DRIVERS:
         raise errors.UsageError(f"invalid cgroup-manager: {settings['cgroup_manager']}")
     if str(settings.get("rootless", "")).lower() not in _ROOTLESS:
         raise errors.UsageError(f"invalid rootless: {settings['rootless']}")
 
 
-def _make_absolute(values: Values, options: tuple[Option, ...]) -> None:
+def make_absolute(values: Values, options: tuple[Option, ...]) -> None:
+    """Make the values of options that are paths absolute, in their place."""
     for option in options:
         name = grammar.key(option)
         if option[1] == "path" and values.get(name):
@@ -179,15 +188,7 @@ def _wants_log(line: grammar.Line) -> bool:
     if line.command in _SILENT:
         odd = line.settings.get("log_format", "text") not in _FORMATS
         return odd or "log_level" in line.settings
-    return not _LOGGED.isdisjoint(line.settings)
-
-
-def _open_log(settings: Values) -> None:
-    from pyruntime import log
-
-    form = str(settings.get("log_format", "text"))
-    path = str(settings.get("log", "")) or None
-    log.open(path, form, "debug" in settings, str(settings.get("log_level", "")))
+    return not LOGGED.isdisjoint(line.settings)
 
 
 def _answer(text: str) -> int:
@@ -200,43 +201,3 @@ def _answer(text: str) -> int:
             return _PIPE_BROKEN
         raise
     return 0
-
-
-def _report(text: str, code: int, settings: Values) -> int:
-    """Log a failure once and tell it on standard error; return its exit code."""
-    from pyruntime import log
-
-    try:
-        _make_absolute(settings, grammar.GLOBAL)
-        if not _LOGGED.isdisjoint(settings):
-            _open_log(settings)
-    except errors.RuntimeFailure as second:  # most often it is the very failure to tell
-        if second.say() not in text:
-            text += f" (and the log: {second.say()})"
-    log.error(text)
-    if log.apart():
-        _tell(text + "\n")
-    return code
-
-
-def _tell(text: str) -> None:
-    """Write to standard error; where nobody listens there is nothing more to do."""
-    try:
-        write(2, text)
-    except OSError:
-        return
-
-
-def _bug(error: Exception, *, debug: bool) -> str:
-    """Return the line for an error that is ours, with the innermost place in our code."""
-    place, trace = "", error.__traceback__
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if "/pyruntime/" in file:
-            place = f"pyruntime/{file.rpartition('/pyruntime/')[2]}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    if debug:
-        import traceback
-
-        _tell("".join(traceback.format_exception(error)))
-    return f"internal error: {type(error).__name__}: {error} at {place}; please report it"

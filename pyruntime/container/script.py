@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BASE = memory.BASE
 
-_EPERM, _ENOENT, _EACCES, _EINVAL = 1, 2, 13, 22
+_EPERM, _EACCES, _EINVAL = 1, 13, 22
 
 _PR_SET_NAME = 15
 _CLONE_NEWPID = 0x20000000
@@ -113,14 +113,15 @@ def compose(order: Order) -> list[Operation]:
         *order.extra,
         *_umask(order),
         *_signals(),
+        chdir,  # as root: the payload's user may not be allowed to walk there
+        *_inside(),
+        *_close(order),  # the last that a filter might refuse although the payload never asks for it
         *([] if late else credentials.load_filter(order)),
         *credentials.bounding_set(order),  # PR_CAPBSET_DROP is EPERM after the ids
-        chdir,  # as root: the payload's user may not be allowed to walk there
         *credentials.ids(order),
         *_chdir_again(order, chdir),
         *credentials.capability_sets(order),
         *credentials.no_new_privs(order),
-        *_close(order),
         *_fork(order),  # seen from a shared pid namespace only now, when nothing is left to take
         *(credentials.load_filter(order) if late else []),
         *_wait(order),
@@ -195,17 +196,24 @@ def _chdir(order: Order) -> Operation:
 
 
 def _chdir_again(order: Order, first: Operation) -> list[Operation]:
-    """Go to the working directory as the user if root could not, and see that it is inside.
+    """Go to the working directory as the user if root could not, and look again where that is."""
+    words = f'chdir to cwd ("{order.cwd}") set in config.json failed'
+    again = [
+        steps.Call(f"go to {order.cwd} as the user", "chdir", (order.cwd,), words),
+        *_inside(),
+    ]
+    return [steps.Skip("if that was refused:", memory.Result(first), len(again)), *again]
+
+
+def _inside() -> list[Operation]:
+    """See that the working directory is inside.
 
     getcwd(2) gives `(unreachable)/…`, and no error, for a directory of the host that was reached
     through a leaked descriptor (CVE-2024-21626).
     """
-    words = f'chdir to cwd ("{order.cwd}") set in config.json failed'
     inside, scratch = "see that the working directory is inside", memory.Scratch()
     return [
-        steps.Skip("if that was refused:", memory.Result(first), 1),
-        steps.Call(f"go to {order.cwd} as the user", "chdir", (order.cwd,), words),
-        steps.Call("ask where that is", "getcwd", (scratch, _PATH_MAX), tolerated=(_ENOENT,)),
+        steps.Call("ask where that is", "getcwd", (scratch, _PATH_MAX), _ESCAPED),
         steps.Expect(inside, scratch, ord("/"), _ESCAPED),
     ]
 

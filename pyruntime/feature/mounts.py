@@ -106,7 +106,7 @@ def _sort(step: MountStep, option: str) -> None:
         step.remount = True
     elif kind == "superblock" and step.kind != "bind":
         step.options.append((option, None))
-    elif kind == "data":
+    elif kind == "data" and step.kind != "bind":
         key, separator, value = option.partition("=")
         step.options.append((key, value if separator else None))
 

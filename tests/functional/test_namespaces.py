@@ -196,6 +196,15 @@ def test_proc_of_a_joined_pid_namespace_shows_its_processes(shared, runtime):
     assert len(told[3].split()) == 2  # the procfs knows this namespace and none above it
 
 
+def test_killing_a_container_that_shares_its_pid_namespace_is_no_error(shared, runtime, containers):
+    """Its other processes are killed too; the order must not make its own end look like an old one."""
+    for _ in range(5):
+        running(shared, runtime, containers)
+        killed = runtime("kill", "c1", "KILL")
+        assert (killed.returncode, killed.stderr) == (0, "")
+        inside.eventually(lambda: runtime("delete", "c1").returncode == 0)
+
+
 @pytest.mark.parametrize(("script", "status"), [("exit 7", 7), ("kill -9 $$", 137), ("true", 0)])
 def test_run_returns_the_status_from_a_joined_pid_namespace(shared, runtime, script, status):
     shared.config["process"]["args"] = ["sh", "-c", script]

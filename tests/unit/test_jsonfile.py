@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyruntime import errors, jsonfile
+from pyruntime import errors, jsonfault, jsonfile
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False),
@@ -34,7 +34,8 @@ def outcome(function, *arguments):
     try:
         return repr(function(*arguments))
     except Exception as error:
-        return type(error).__name__, getattr(error, "pos", None), getattr(error, "msg", None)
+        kind = ValueError if isinstance(error, ValueError) else type(error)
+        return kind.__name__, getattr(error, "pos", None), getattr(error, "msg", None)
 
 
 def refusal(text):
@@ -46,7 +47,7 @@ def refusal(text):
 @quick
 @given(st.one_of(VALUES.map(json.dumps), st.lists(PIECES).map("".join)))
 def test_both_scanners_read_the_same(text):
-    private, public = jsonfile.private_scanner(int), jsonfile.public_scanner(int)
+    private, public = jsonfile.private_scanner(int), jsonfault.public_scanner(int)
     assert outcome(private, text, 0) == outcome(public, text, 0)
 
 
@@ -57,7 +58,7 @@ def test_both_scanners_read_the_same(text):
 def test_both_encoders_write_the_same(sort, form, value):
     private, public = (
         jsonfile.private_encoder(form, sort=sort),
-        jsonfile.public_encoder(form, sort=sort),
+        jsonfault.public_encoder(form, sort=sort),
     )
     assert private(value) == public(value)
 
@@ -168,7 +169,7 @@ def printed(script):
 SCRIPT = """
 import sys
 if {hidden}: sys.modules["_json"] = None
-from pyruntime import errors, jsonfile
+from pyruntime import errors, jsonfault, jsonfile
 assert (jsonfile.make_scanner is None) == {hidden}
 assert jsonfile.decode('{{"a": [1, 2.5, "x"]}}', "x") == {{"a": [1, 2.5, "x"]}}
 assert jsonfile.encode({{"a": [1, "é\\udcff"]}}) == '{{"a":[1,"\\\\u00e9\\\\udcff"]}}'
