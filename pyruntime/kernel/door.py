@@ -20,7 +20,7 @@ try:
     ctypes: Any = __import__("_ctypes")
 
     class Word(ctypes._SimpleCData):  # type: ignore[misc]  # noqa: SLF001
-        """One machine word; a bare Python integer would be passed as a 32-bit int."""
+        """One machine word."""
 
         _type_ = "l"
 
@@ -95,6 +95,8 @@ _GENERIC = {
 
 NUMBER: dict[str, int] = _COMMON | (_X86_64 if MACHINE == "x86_64" else _GENERIC)
 
+_INT = 1 << 31
+_NULL = Word(0)
 _arrays: dict[int, type] = {}
 
 
@@ -107,11 +109,14 @@ def _buffer(memory: bytearray) -> object:
 
 
 def _word(argument: Argument) -> object:
-    """Turn one Python value into what syscall(2) takes."""
+    """Turn one Python value into what syscall(2) takes.
+
+    A bare integer is passed as a C int, which libffi widens with its sign; larger ones need a Word.
+    """
     if isinstance(argument, int):
-        return Word(argument)
+        return argument if -_INT <= argument < _INT else Word(argument)
     if argument is None:
-        return Word(0)
+        return _NULL
     if isinstance(argument, str):
         if "\0" in argument:
             raise OSError(22, "Invalid argument", argument)
@@ -131,7 +136,7 @@ def call(name: str, *arguments: Argument) -> int:
         OSError: with the errno of the call.
         KeyError: no such call in `NUMBER` (a bug).
     """
-    result: int = _syscall(Word(NUMBER[name]), *[_word(argument) for argument in arguments])
+    result: int = _syscall(NUMBER[name], *map(_word, arguments))
     if result == -1 and (number := ctypes.get_errno()):
         raise OSError(number, posix.strerror(number))
     return result

@@ -27,7 +27,10 @@ _AT_EMPTY_PATH = 0x1000
 _STATX_MNT_ID = 0x1000
 _RESOLVE_ATTEMPTS = 128
 _MAKE_ROUNDS = 64
-_LINKS = 40
+
+# struct open_how, as laid out before: a create asks the same few things eighty times.
+_statx = bytearray(256)
+_hows: dict[tuple[int, int, int], bytes] = {}
 
 
 def openat2(directory: int, path: str, flags: int, resolve: int, mode: int = 0) -> int:
@@ -36,9 +39,10 @@ def openat2(directory: int, path: str, flags: int, resolve: int, mode: int = 0) 
     Raises:
         OSError: as the call gives it; EAGAIN (a `..` raced with a rename) is tried again.
     """
-    how = b"".join(
-        word.to_bytes(8, door.ORDER) for word in (flags | O_CLOEXEC, mode, resolve)
-    )
+    wish = (flags | O_CLOEXEC, mode, resolve)
+    how = _hows.get(wish)
+    if how is None:
+        how = _hows[wish] = b"".join(word.to_bytes(8, door.ORDER) for word in wish)
     for _ in range(_RESOLVE_ATTEMPTS):
         try:
             return door.call("openat2", directory, path or ".", how, len(how))
@@ -196,9 +200,8 @@ def mount_id(descriptor: int) -> int:
     Raises:
         OSError: as statx gives it.
     """
-    answer = bytearray(256)
-    door.call("statx", descriptor, "", _AT_EMPTY_PATH, _STATX_MNT_ID, answer)
-    return int.from_bytes(answer[0x90:0x98], door.ORDER)
+    door.call("statx", descriptor, b"", _AT_EMPTY_PATH, _STATX_MNT_ID, _statx)
+    return int.from_bytes(_statx[0x90:0x98], door.ORDER)
 
 
 def magic(descriptor: int) -> int:

@@ -6,8 +6,8 @@ from functional.inside import said
 from pyruntime.kernel import door, keyring
 
 KEYS = "cat /proc/keys"
-JOIN_SESSION = 1
-USER_VIEW_SEARCH = 0x00090000
+JOIN_SESSION, SETPERM = 1, 5
+ONLY_POSSESSED = 0x3F000000  # nobody sees the key who does not hold it
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,8 @@ def shown(bundle):
 
 def callers():
     """Be a caller with a session keyring of its own."""
-    keyring.allow(door.call("keyctl", JOIN_SESSION, "of-the-caller"), USER_VIEW_SEARCH)
+    serial = door.call("keyctl", JOIN_SESSION, "of-the-caller")
+    door.call("keyctl", SETPERM, serial, ONLY_POSSESSED)
 
 
 def names(text):
@@ -44,14 +45,22 @@ def test_its_user_may_search_it(bundle, runtime):
 
 
 def test_each_container_has_another(bundle, runtime):
-    first = row(said(bundle, runtime, KEYS), "_ses.c1")[0]
-    assert row(said(bundle, runtime, KEYS), "_ses.c1")[0] != first
+    bundle.config["process"]["args"] = ["cat", "/proc/keys"]
+    bundle.save()
+    serials = set()
+    for name in ("one", "two"):
+        done = runtime("run", "--bundle", bundle.path, name)
+        serials.add(row(done.stdout, f"_ses.{name}")[0])
+    assert len(serials) == 2
 
 
 def test_the_callers_keyring_is_kept_when_wished(bundle, runtime):
-    told = said(bundle, runtime, KEYS, "--no-new-keyring", preexec_fn=callers)
-    assert "of-the-caller" in names(told)
-    assert "_ses.c1" not in names(told)
+    bundle.config["process"]["args"] = ["cat", "/proc/keys"]
+    flags = ("--bundle", bundle.save(), "--no-new-keyring")
+    done = runtime("run", *flags, "never-joined", preexec_fn=callers)
+    assert done.returncode == 0, done.stderr
+    assert "of-the-caller" in names(done.stdout)
+    assert "_ses.never-joined" not in names(done.stdout)
 
 
 def test_the_longest_id_is_no_trouble(bundle, runtime):

@@ -41,11 +41,9 @@ def test_nothing_can_be_written_to_what_is_masked(bundle, runtime, linux):
     linux["maskedPaths"] = ["/secret", "/other"]
     inside.allow(bundle, "CAP_DAC_OVERRIDE", "CAP_SYS_ADMIN")
     script = "echo x > /other; touch /secret/x 2>&1; rm /other 2>&1; rmdir /secret 2>&1; true"
-    assert said(bundle, runtime, script).splitlines() == [
-        "touch: /secret/x: Read-only file system",
-        "rm: can't remove '/other': Resource busy",
-        "rmdir: '/secret': Resource busy",
-    ]
+    told = said(bundle, runtime, script).splitlines()
+    assert told[0] == "touch: /secret/x: Read-only file system"
+    assert [line[-4:] for line in told[1:]] == ["busy", "busy"]
     assert (bundle.rootfs / "other").read_text() == "other\n"
     assert os.listdir(bundle.rootfs / "secret") == ["file"]
 
@@ -77,7 +75,9 @@ def test_a_link_is_masked_where_it_leads_inside_the_root(bundle, runtime, linux,
 def test_what_is_missing_is_left_out(bundle, runtime, linux, name):
     (bundle.rootfs / "dangling").symlink_to("/nowhere")
     linux[name] = ["/missing", "/missing/deep", "/dangling", "/proc/nothing"]
-    assert "missing" not in said(bundle, runtime, f"ls /; {INFO}")
+    told = said(bundle, runtime, "ls /")
+    assert {"bin", "dangling"} < set(told.split())
+    assert "missing" not in told.split()
 
 
 @pytest.mark.parametrize("name", ["maskedPaths", "readonlyPaths"])
@@ -154,10 +154,9 @@ def test_masks_hold_against_a_payload_that_may_mount(bundle, runtime, linux):
 def test_the_masks_of_the_sample_hold(bundle, runtime):
     script = """
         for path in /proc/kcore /proc/keys /proc/timer_list; do head -c 9 $path 2>/dev/null; done
-        ls -A /sys/firmware /proc/acpi /proc/scsi 2>/dev/null | grep -v :$
-        (echo h > /proc/sysrq-trigger) 2>&1
-        true"""
-    told = said(bundle, runtime, script).split("\n")
-    assert [line for line in told if line] == [
-        "sh: can't create /proc/sysrq-trigger: Read-only file system"
-    ]
+        for path in /sys/firmware /proc/acpi /proc/scsi; do ls -A $path 2>/dev/null; done
+        for path in /proc/sys/vm/laptop_mode /proc/irq/default_smp_affinity; do
+            (: >> $path) 2>&1
+        done; true"""
+    told = said(bundle, runtime, script).splitlines()
+    assert [line.rpartition(": ")[2] for line in told] == ["Read-only file system"] * 2

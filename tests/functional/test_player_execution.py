@@ -60,7 +60,7 @@ def test_a_directory_that_was_removed_is_an_escape(play, tmp_path):
     gone = tmp_path / "gone"
     gone.mkdir()
     player = play(cwd=".", prepare=lambda: os.chdir(gone) or gone.rmdir())
-    assert player.heard() == OUTSIDE
+    assert player.heard() == f"{OUTSIDE}: no such file or directory"
 
 
 # ---- execution ----
