@@ -21,6 +21,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+    from typing import NoReturn
+
+# The finders are put aside, not freed: to free them would copy every page that they lie on.
+_kept: list[object] = []
+
+
+class _Sealed:
+    """The only finder left."""
+
+    @staticmethod
+    def find_spec(name: str, _path: object = None, _target: object = None) -> NoReturn:
+        """Refuse."""
+        raise ImportError(name)
 
 
 def seal(report: Callable[[str], object]) -> None:
@@ -29,10 +42,9 @@ def seal(report: Callable[[str], object]) -> None:
     Args:
         report: called with the line; must import nothing.
     """
-    sys.path[:] = []
-    sys.meta_path[:] = []
-    sys.path_hooks[:] = []
-    sys.path_importer_cache.clear()
+    _kept.append(sys.path_importer_cache)
+    sys.path, sys.path_hooks, sys.path_importer_cache = [], [], {}
+    sys.meta_path = [_Sealed]  # an empty list would make Python want to warn
 
     def uncaught(
         kind: type[BaseException], error: BaseException, _trace: TracebackType | None

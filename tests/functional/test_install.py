@@ -14,19 +14,13 @@ from pyruntime import __version__, installation
 
 TREE = Path(__file__).resolve().parents[2]
 REPLACED = "print('from the tree')\ndef launched(): raise SystemExit(77)\n"
-# The end of a launcher that imports everything; cold modules import libraries at their heads.
-LOAD_ALL = """
-from pyruntime import libraries
-
-libraries.reach()
-files = []
-for name in {names!r}:
-    __import__(name)
-    files.append(sys.modules[name].__file__)
+# The end of a launcher that tells what it has loaded so far.
+TELL = """
 import json
 
-print(json.dumps(files))
+print(json.dumps({name: each.__file__ for name, each in sys.modules.items() if "pyruntime" in name}))
 """
+COMMANDS = ("create", "start", "state", "kill", "delete", "run")
 
 pytestmark = pytest.mark.anyone
 
@@ -101,63 +95,52 @@ def replace(module):
         cached.unlink()
 
 
-def test_the_one_file_is_used_rather_than_the_tree(installed):
+def test_the_one_file_is_used_rather_than_the_tree(installed, tmp_path):
     replace(installed.package / "main.py")
-    assert installed.call("--version").returncode == 0
+    done = installed.call("--root", tmp_path / "none", "state", "nosuch")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "container does not exist" in done.stderr
 
 
-def test_all_modules_can_be_loaded_from_the_one_file(installed):
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_short_command_is_loaded_whole_from_the_one_file(installed, command):
     served = set(installed.package.rglob("*.py"))
-    names = {".".join(path.relative_to(installed.tree).with_suffix("").parts) for path in served}
-    names = sorted({name.removesuffix(".__init__") for name in names} - {"pyruntime.__main__"})
     for path in served:
-        path.write_text(REPLACED)
-    shutil.rmtree(installed.package / "__pycache__")
+        replace(path)
     serving, _, _ = installed.launcher.read_text().partition("from pyruntime.main")
-    installed.launcher.write_text(serving + LOAD_ALL.format(names=names))
-    done = installed.call()
+    installed.launcher.write_text(serving + TELL)
+    done = installed.call("--debug", command, "c1")
     assert (done.returncode, done.stderr) == (0, "")
-    files = json.loads(done.stdout)
-    assert len(files) == len(names) > 30
-    assert {Path(file) for file in files} <= served
+    loaded = json.loads(done.stdout)
+    assert {"pyruntime.main", f"pyruntime.command.{command}"} <= set(loaded)
+    assert {Path(file) for file in loaded.values()} <= served
+
+
+def test_other_commands_come_from_the_tree(installed):
+    replace(installed.package / "main.py")
+    assert installed.call("list").returncode == 77
 
 
 def test_the_tree_is_used_when_the_one_file_is_for_another_python(installed):
     replace(installed.package / "main.py")
     content = installed.code.read_bytes()
     installed.code.write_bytes(b"\0\0\r\n" + content[4:])
-    assert installed.call("--version").returncode == 77
+    assert installed.call("state", "c1").returncode == 77
 
 
 def test_the_tree_is_used_when_the_one_file_is_missing(installed):
     replace(installed.package / "main.py")
     installed.code.unlink()
-    assert installed.call("--version").returncode == 77
+    assert installed.call("state", "c1").returncode == 77
 
 
-def test_a_one_file_replaced_while_a_command_runs_is_not_read_at_old_places(installed):
-    from pyruntime.packed import Packed
-
-    content = installed.code.read_bytes()
-    size = int.from_bytes(content[4:8], "little")
-    import marshal
-
-    _, mark, table = marshal.loads(content[8 : 8 + size])
-    old = Packed(str(installed.code), str(installed.tree), 8 + size, mark, table)
-    assert old.find_spec("pyruntime.main").loader is old
-    installed.code.write_bytes(content.replace(mark, b"renewed!"))
-    assert old.find_spec("pyruntime.main") is None
-
-
-def test_tracebacks_name_the_installed_file_and_line(installed):
+def test_code_from_the_one_file_names_its_source_for_error_reports(installed):
     text = installed.launcher.read_text()
-    installed.launcher.write_text(text.replace("launched()", "launched(1)"))
-    done = installed.call("--version")
-    assert done.returncode == 1
-    assert "TypeError" in done.stderr
-    spec = installed.launcher.read_text().replace("launched(1)", "print(launched.__code__.co_filename)")
-    installed.launcher.write_text(spec)
-    assert installed.call().stdout.strip() == str(installed.package / "main.py")
+    tell = "print(launched.__code__.co_filename, launched.__code__.co_firstlineno)"
+    installed.launcher.write_text(text.replace("launched()", tell))
+    file, line = installed.call("state").stdout.split()
+    assert file == str(installed.package / "main.py")
+    assert "def launched" in Path(file).read_text().splitlines()[int(line) - 1]
 
 
 def test_staging_leaves_no_trace_of_the_staging_place(tmp_path):

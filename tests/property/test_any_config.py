@@ -21,7 +21,7 @@ from pyruntime.kernel import mount, process
 
 pytestmark = pytest.mark.root
 
-CASES = int(os.environ.get("PYRUNTIME_CASES", "75"))
+CASES = int(os.environ.get("PYRUNTIME_CASES", "150"))
 SPACES = {
     "mnt": process.CLONE_NEWNS,
     "uts": process.CLONE_NEWUTS,

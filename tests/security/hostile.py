@@ -148,7 +148,6 @@ def old_kernel(*calls):
     def load():
         code = [(0x20, 0, 0, 0)]  # A = number
         for number, error, *second in calls:
-            tests = [(0x15, 0, 1, second[0])] if second else []
             tests = [(0x20, 0, 0, 24), (0x15, 0, 1, second[0])] if second else []
             code += [(0x15, 0, len(tests) + 1, number), *tests, (0x06, 0, 0, 0x00050000 | error)]
             if second:
