@@ -51,12 +51,26 @@ def bounding_set(order: Order) -> list[Operation]:
     """Drop from the bounding set what the config does not name."""
     if order.capabilities is None:
         return []
-    kept = order.capabilities.bounding
-    return [
-        prctl(f"drop {capabilities.name(each)} from the bounding set", _PR_CAPBSET_DROP, each)
-        for each in range(order.last_capability + 1)
-        if not kept >> each & 1
-    ]
+    kept, found = order.capabilities.bounding, []
+    for first, count in _runs(~kept & (2 << order.last_capability) - 1):
+        names = capabilities.name(first)
+        names += f" to {capabilities.name(first + count - 1)}" if count > 1 else ""
+        said = f"drop {names} from the bounding set"
+        found.append(
+            steps.Call(said, "prctl", (_PR_CAPBSET_DROP, first, 0, 0, 0), times=count, climbs=1)
+        )
+    return found
+
+
+def _runs(mask: int) -> list[tuple[int, int]]:
+    """Return (first, count) of each run of ones in a mask."""
+    found, first = [], 0
+    while mask >> first:
+        first += (mask >> first & -(mask >> first)).bit_length() - 1
+        count = (~(mask >> first) & (mask >> first) + 1).bit_length() - 1
+        found.append((first, count))
+        first += count
+    return found
 
 
 def ids(order: Order) -> list[Operation]:

@@ -11,10 +11,6 @@ if TYPE_CHECKING:
     from pyruntime.container.store import State
     from pyruntime.feature.seccomp import Filter
 
-# Seen from inside its own pid namespace.
-_INIT_PID = 1
-
-
 class Gifts:
     """Slots:
 
@@ -45,5 +41,8 @@ class Gifts:
             posix.close(descriptor)
 
     def document(self, word: str) -> str:
-        """Return the state document for hooks that run in the container."""
-        return status.encoded(self.state, word, _INIT_PID)
+        """Return the state document for hooks that run in the container, with the pid seen there.
+
+        In a joined pid namespace the container's process does not exist yet, and none is told.
+        """
+        return status.encoded(self.state, word, 0 if "pid" in self.namespaces else posix.getpid())

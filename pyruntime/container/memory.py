@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BASE = 0x1000000000
 MAGIC = 0x31746E6972637370
 HEADER = _struct.Struct("<QQQqq")
-RECORD = _struct.Struct("<4BI6Q8sQq")
+RECORD = _struct.Struct("<5BxH6Q8sQq")
 _SCRATCH_AT = 16  # in the header
 _RESULT_AT = RECORD.size - 8
 _WORD = (1 << 64) - 1

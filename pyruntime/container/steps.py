@@ -31,7 +31,8 @@ class Operation(step.Step):
 
 def _packed(
     memory: Memory, verb: int, arguments: tuple[Argument, ...], words: str = "",
-    *, number: int = 0, again: bool = False, times: int = 1, tolerated: tuple[int, ...] = (),
+    *, number: int = 0, again: bool = False, times: int = 1, climbs: int = 0,
+    tolerated: tuple[int, ...] = (),
 ) -> bytes:  # fmt: skip
     """Pack one record."""
     placed = [memory.argument(each) for each in arguments]
@@ -39,8 +40,9 @@ def _packed(
     six = [word for word, _ in placed] + [0] * (6 - len(placed))
     said = memory.text(words) if words else 0
     return memories.RECORD.pack(
-        verb, indirect, again, times, number, *six, bytes(tolerated).ljust(8, b"\0"), said, 0
-    )
+        verb, indirect, again, times, climbs, number, *six,
+        bytes(tolerated).ljust(8, b"\0"), said, 0,
+    )  # fmt: skip
 
 
 class Call(Operation):
@@ -53,23 +55,26 @@ class Call(Operation):
         words: what the failure is called; the errno's text is added.
         tolerated: errnos that are no failure (at most eight).
         again: repeat the call when a signal interrupted it.
-        times: make the call so often, the first argument one higher each time.
+        times: make the call so often, argument `climbs` one higher each time.
+        climbs: its place, from 0.
     """
 
-    __slots__ = ("said", "name", "arguments", "words", "tolerated", "again", "times")  # noqa: RUF023
+    __slots__ = (  # noqa: RUF023
+        "said", "name", "arguments", "words", "tolerated", "again", "times", "climbs",
+    )  # fmt: skip
 
     def __init__(
         self, said: str, name: str, arguments: tuple[Argument, ...], words: str = "",
-        *, tolerated: tuple[int, ...] = (), again: bool = False, times: int = 1,
+        *, tolerated: tuple[int, ...] = (), again: bool = False, times: int = 1, climbs: int = 0,
     ) -> None:  # fmt: skip
         self.said, self.name, self.arguments, self.words = said, name, arguments, words or said
-        self.tolerated, self.again, self.times = tolerated, again, times
+        self.tolerated, self.again, self.times, self.climbs = tolerated, again, times, climbs
 
     def record(self, memory: Memory) -> bytes:
         """Return the record."""
         return _packed(
             memory, _CALL, self.arguments, self.words, number=door.NUMBER[self.name],
-            tolerated=self.tolerated, again=self.again, times=self.times,
+            tolerated=self.tolerated, again=self.again, times=self.times, climbs=self.climbs,
         )  # fmt: skip
 
 

@@ -23,8 +23,9 @@ struct operation {
 	u8 verb;
 	u8 indirect;                 /* bit i: argument i is where the value lies, not the value */
 	u8 again;                    /* repeat the call when a signal interrupted it */
-	u8 times;                    /* make the call so often, argument 0 one higher each time */
-	u32 number;                  /* of the system call */
+	u8 times, climbs;            /* make the call so often, this argument one higher each time */
+	u8 unused;
+	u16 number;                  /* of the system call */
 	u64 arguments[6];
 	u8 tolerated[8];             /* errnos that are no failure */
 	const char *words;           /* what could not be done */
@@ -125,14 +126,13 @@ static _Noreturn void execute(const char *words, char *const *paths, u64 argv, u
 	fail_with(verb, tried, why);
 }
 
-static void play_call(struct operation *now, const u64 *a)
+static void play_call(struct operation *now, u64 *a)
 {
-	u64 i, first = a[0];
-	int t;
+	int i, t;
 
-	for (i = 0; i < now->times; i++) {
+	for (i = 0; i < now->times; i++, a[now->climbs]++) {
 		do
-			now->result = call(now->number, first + i, a[1], a[2], a[3], a[4], a[5]);
+			now->result = call(now->number, a[0], a[1], a[2], a[3], a[4], a[5]);
 		while (now->again && now->result == -EINTR);
 		if (now->result >= 0 || now->result < -4095)
 			continue;

@@ -19,7 +19,7 @@ SECTIONS = {
     "mountinfo": "cat /proc/self/mountinfo",
     "status": "cat /proc/self/status",
     "first process": "cat /proc/1/status; cat /proc/1/oom_score_adj",
-    "dev": "cd /dev; ls -lnR --full-time . | cut -c1-60,97-; stat -c '%n %a %u %g %t %T' * .",
+    "dev": "find /dev | sort | xargs stat -c '%N %F %a %u %g %t %T'",
     "limits": "cat /proc/self/limits",
     "environment": "tr '\\0' '\\n' < /proc/1/environ | sort",
     "identity": "id; umask; pwd; hostname; cat /proc/sys/kernel/domainname",
@@ -39,13 +39,14 @@ DIFFERENCES = [
     ("mountinfo", r" (master|shared):\d+", r" \1:N", "so are peer groups"),
     ("mountinfo", r"(- tmpfs tmpfs ro),size=4k,nr_inodes=1", r"\1",
      "masks are one tiny tmpfs, so that nothing can be stored even where it became writable"),
+    ("mountinfo", r"( - tmpfs \S+ rw.*),mode=755", r"\1",
+     "later runcs too hand the directory's mode over when mounting, 1.1.5 sets it afterwards"),
     ("status", r"(?m)^(Tgid|Pid|NStgid|NSpid|NSpgid):.*$", r"\1",
      "the threads of runc's Go runtime used up the first pids"),
     ("status", r"(?m)^(Vm\w+|Rss\w+|SigQ|Mems_allowed\w*|\w*voluntary_ctxt_switches):.*$", r"\1",
      "sizes and counts of the moment"),
     ("first process", r"(?m)^(Vm\w+|Rss\w+|SigQ|FDSize|Mems_allowed\w*|\w*voluntary_ctxt_switches):.*$",
      r"\1", "sizes and counts of the moment"),
-    ("dev", r"(?m)^total .*$", "", "the size of a listing is no property"),
     ("network", r"(?m)@if\d+|\bqlen \d+", "", "numbers of the moment"),
 ]  # fmt: skip
 
@@ -70,7 +71,7 @@ def changed(config):
     capabilities["inheritable"] = capabilities["ambient"] = ["CAP_KILL"]
     config["root"]["readonly"] = False
     config["mounts"] += [
-        {"destination": "/run", "type": "tmpfs", "source": "run", "options": ["mode=1777", "size=1m"]},
+        {"destination": "/made", "type": "tmpfs", "source": "made", "options": ["mode=1777", "size=1m"]},
         {"destination": "/home", "type": "bind", "source": "/usr/share", "options": ["rbind", "ro", "nosuid"]},
         {"destination": "/etc/passwd", "type": "bind", "source": "/etc/passwd", "options": ["bind", "noexec"]},
     ]  # fmt: skip

@@ -20,7 +20,8 @@ def scene(tmp_path):
     point.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", point], check=True)
     yield point
-    subprocess.run(["umount", "--recursive", "--lazy", point], check=True)
+    while mounted(point):
+        subprocess.run(["umount", "--recursive", "--lazy", point], check=True)
 
 
 def without_mount_namespace(bundle):

@@ -108,7 +108,7 @@ FAILURES = {
 }  # fmt: skip
 
 
-WELL = ("no failure", "bad passwd", "passwd is a fifo", "read-only magic link")
+WELL = ("no failure", "bad passwd", "passwd is a fifo")
 
 
 def provoke(bundle, failure):

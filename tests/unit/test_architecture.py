@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "pyruntime"
 FLOORS = {"kernel": 0, "spec": 1, "feature": 2, "container": 3, "command": 4}
 # Usable from every floor; they may use each other only.
-GROUND = {"errors", "log", "jsonfile", "libraries"}
+GROUND = {"errors", "log", "jsonfile", "jsonfault", "libraries"}
 ROOF = {"main", "__main__"}
 # Not loaded by any command, or only when people rather than engines are at the other end.
 COLD = {
@@ -24,7 +24,7 @@ COLD = {
 LIBRARIES = {"click", "jsonschema", "pyroute2", "prctl", "seccomp", "pyseccomp"}
 CHEAP = {
     "__future__", "_blake2", "_frozen_importlib", "_frozen_importlib_external", "_signal",
-    "_socket", "_struct", "errno", "fcntl", "grp", "marshal", "posix", "pwd", "select", "sys", "time",
+    "_socket", "_struct", "errno", "fcntl", "gc", "grp", "marshal", "posix", "pwd", "select", "sys", "time",
 }  # fmt: skip
 DOORS = {"_json": "jsonfile", "_ctypes": "kernel.door"}
 LONGEST_FUNCTION, LONGEST_FILE = 60, 300

@@ -12,7 +12,8 @@ from pyruntime.feature import capabilities, hooks
 from pyruntime.kernel import door
 
 NATIVE = Path(__file__).resolve().parents[3] / "pyruntime" / "native"
-RECORD = struct.Struct("<4BI6Q8sQq")
+RECORD = struct.Struct("<5BxH6Q8sQq")
+PR_CAPBSET_DROP = 24
 HEADER = struct.Struct("<QQQqq")
 
 SETS = (
@@ -53,7 +54,8 @@ def decoded(flat):
     found = []
     at = HEADER.size
     while True:
-        verb, indirect, again, times, number, *rest = RECORD.unpack_from(flat, at)
+        verb, indirect, again, times, climbs, number, *rest = RECORD.unpack_from(flat, at)
+        assert climbs == (1 if number == door.NUMBER["prctl"] and rest[0] == PR_CAPBSET_DROP else 0)
         found.append((verb, indirect, again, times, number, rest[:6], rest[6], rest[7]))
         at += RECORD.size
         if verb == 7:
@@ -127,8 +129,15 @@ def test_without_no_new_privs_the_filter_comes_before_the_ids():
     told = said(filter=FILTER, capabilities=sets(), uid=5, groups=[])
     at = told.index("load the seccomp filter (3 instructions)")
     assert told[at - 1] == "close descriptors 10 to the last"
-    assert told[at + 1] == "drop CAP_CHOWN from the bounding set"
+    assert told[at + 1] == "drop CAP_CHOWN to CAP_KILL from the bounding set"
     assert "never gain privileges by execution" not in told
+
+
+def test_each_run_of_dropped_capabilities_is_one_record():
+    kept = 1 << 1 | 1 << 4
+    records, _ = decoded(script.encode(script.compose(order(capabilities=sets(bounding=kept)))))
+    drops = [each for each in records if each[5][0] == PR_CAPBSET_DROP]
+    assert [(each[5][1], each[3]) for each in drops] == [(0, 1), (2, 2), (5, 1)]
 
 
 def test_run_waits_for_nothing_and_keeps_its_way_to_the_parent():
