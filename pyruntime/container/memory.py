@@ -41,14 +41,10 @@ ERRNO_TEXTS = errno_texts()
 
 
 def signal_texts() -> bytes:
-    """Return the names of the signals as runc gives them (those of Go's syscall package)."""
-    names = [
-        "0", "hangup", "interrupt", "quit", "illegal instruction", "trace/breakpoint trap",
-        "aborted", "bus error", "floating point exception", "killed", "user defined signal 1",
-        "segmentation fault", "user defined signal 2", "broken pipe", "alarm clock", "terminated",
-    ]  # fmt: skip
-    names += [f"signal {number}" for number in range(len(names), 65)]
-    return "".join(f"{name}\0" for name in names).encode() + b"\0"
+    """Return what the player says for each signal, one text behind the other, number 0 first."""
+    from pyruntime.feature import hookrun  # loaded by the parent where there are hooks
+
+    return "".join(f"{hookrun.signal_name(number)}\0" for number in range(65)).encode() + b"\0"
 
 
 class Memory:

@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
 _SIG_DFL, _SIG_SETMASK = 0, 2
 _LONGEST_OUTPUT = 4096
+_SIGNAL_NAMES = (
+    "0", "hangup", "interrupt", "quit", "illegal instruction", "trace/breakpoint trap", "aborted",
+    "bus error", "floating point exception", "killed", "user defined signal 1",
+    "segmentation fault", "user defined signal 2", "broken pipe", "alarm clock", "terminated",
+)  # fmt: skip
+
+
+def signal_name(number: int) -> str:
+    """Return a signal's name as runc gives it (those of Go's syscall package)."""
+    return _SIGNAL_NAMES[number] if number < len(_SIGNAL_NAMES) else f"signal {number}"
 
 
 def run(
@@ -66,28 +76,34 @@ class _Running:
 
     def outcome(self, directory: str | int, environment: dict[bytes, bytes], umask: int) -> str:
         """Run the hook to its end; return what went wrong, or nothing."""
-        pipes = [posix.pipe2(posix.O_CLOEXEC) for _ in range(3)]
+        pipes = [posix.pipe2(posix.O_CLOEXEC) for _ in range(4)]
         pid = posix.fork()
         if pid == 0:
             _execute(self.step, pipes, directory, environment, umask)
-        for mine, theirs in ((pipes[0][1], pipes[0][0]), *pipes[1:]):
-            posix.set_blocking(mine, False)
+        (theirs, stdin), *outputs = pipes
+        posix.close(theirs)
+        for _, theirs in outputs:
             posix.close(theirs)
-        return self._attend(pid, pipes[0][1], pipes[1][0], pipes[2][0])
+        for mine in (stdin, outputs[0][0], outputs[1][0]):
+            posix.set_blocking(mine, False)
+        return self._attend(pid, stdin, *(mine for mine, _ in outputs))
 
-    def _attend(self, pid: int, stdin: int, stdout: int, stderr: int) -> str:
+    def _attend(self, pid: int, stdin: int, stdout: int, stderr: int, why: int) -> str:
         """Feed, listen and wait until the process has ended or its time is up."""
         limit = None if self.step.timeout is None else time.monotonic() + self.step.timeout
         self.output = {stdout: b"", stderr: b""}
         pidfd = posix.pidfd_open(pid, 0)
         try:
+            unborn = posix.read(why, 8)  # ends with the hook's execve, which closes the other end
             ended = self._converse(pidfd, stdin, limit)
             if not ended:
                 pidfds.send_signal(pidfd, _SIGKILL)
         finally:
-            for descriptor in (pidfd, stdin, stdout, stderr):
+            for descriptor in (pidfd, stdin, stdout, stderr, why):
                 _close(descriptor)
         status = posix.waitpid(pid, 0)[1]
+        if unborn:
+            return f"fork/exec {self.step.path}: {errors.reason(int(unborn))}"
         if not ended:
             return f"hook ran past specified timeout of {float(self.step.timeout or 0):.1f}s"
         return self._verdict(status, self.output[stdout], self.output[stderr])
@@ -146,7 +162,8 @@ class _Running:
         if status == 0:
             return ""
         code = posix.waitstatus_to_exitcode(status)
-        how = f"exit status {code}" if code >= 0 else f"signal {-code}"
+        how = f"exit status {code}" if code >= 0 else f"signal: {signal_name(-code)}"
+        how += " (core dumped)" if posix.WCOREDUMP(status) else ""
         told = [words.decode("utf-8", "replace").strip() for words in (stdout, stderr)]
         return f"{how}, stdout: {told[0]}, stderr: {told[1]}"
 
@@ -167,23 +184,23 @@ def _execute(
     environment: dict[bytes, bytes],
     umask: int,
 ) -> NoReturn:
-    """Become the hook; on failure write the reason to the captured error output."""
+    """Become the hook; on failure tell the errno through the last pipe."""
     try:
         for number in (_SIGPIPE, _SIGXFSZ):  # Python ignores both, and exec would keep that
             _signal.signal(number, _SIG_DFL)
         _signal.pthread_sigmask(_SIG_SETMASK, ())
         for number, descriptor in enumerate((pipes[0][0], pipes[1][1], pipes[2][1])):
             posix.dup2(descriptor, number)
+        why = posix.dup2(pipes[3][1], 3, False)  # noqa: FBT003 - close-on-exec
+        process.close_from(4)
         posix.umask(umask)
         posix.chdir(directory)
-        process.close_from(3)
         env = environment if step.env is None else environment_of(step.env)
         posix.execve(step.path, step.args, env)
     except OSError as error:
-        said = f"{step.path}: {errors.reason(error.errno or 0)}"
-        posix.write(2, said.encode("utf-8", "surrogateescape"))
+        posix.write(why, str(error.errno or errno.EIO).encode("ascii"))
     finally:
-        posix._exit(127)
+        posix._exit(127)  # noqa: SLF001
 
 
 def environment_of(env: list[str]) -> dict[bytes, bytes]:
