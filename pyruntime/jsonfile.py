@@ -22,7 +22,7 @@ except (ImportError, AttributeError):  # pragma: no cover - a Python without tha
     import json.encoder as half  # type: ignore[no-redef]
 
     make_scanner = make_encoder = None
-encode_basestring: Text = half.encode_basestring  # type: ignore[attr-defined]
+encode_basestring: Text = half.encode_basestring
 encode_basestring_ascii: Text = half.encode_basestring_ascii
 
 TYPE_CHECKING = False

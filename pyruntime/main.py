@@ -12,15 +12,14 @@ import posix
 import sys
 
 from pyruntime import errors
-from pyruntime.command import fast, grammar
+from pyruntime.command import fast, grammar, paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyruntime.command.grammar import Option, Values
+    from pyruntime.command.grammar import Values
 
 _MAKERS = ("create", "run")  # they make the process that inherits what the caller handed over
 _SILENT = ("state", "kill")  # they never warn, so the log is opened only for a failure
-LOGGED = frozenset(("log", "log_format", "log_level", "debug"))
 _FORMATS = ("text", "json")
 _DRIVERS = ("cgroupfs", "systemd", "disabled")
 _ROOTLESS = ("", "1", "t", "true", "0", "f", "false", "auto")
@@ -58,22 +57,6 @@ def _report(error: Exception, settings: Values, prefix: str = "") -> int:
     from pyruntime.command import failing
 
     return failing.report(error, settings, prefix)
-
-
-def absolute(path: str) -> str:
-    """Return a path as seen from the caller's directory; `..` is left to the kernel.
-
-    Taking `..` out by its letters would go astray behind a symbolic link.
-
-    Raises:
-        KernelError: the directory of the caller is gone.
-    """
-    if path[:1] != "/":
-        with errors.doing("getcwd"):
-            path = f"{posix.getcwd()}/{path}"
-    if "//" in path or "/." in path or path[-1:] == "/":
-        path = "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
-    return path
 
 
 def write(descriptor: int, text: str) -> None:
@@ -135,9 +118,9 @@ def _perform(line: grammar.Line) -> int:
 
 def _check(line: grammar.Line) -> None:
     """Make paths absolute, open the log and refuse global options with impossible values."""
-    make_absolute(line.settings, grammar.GLOBAL)
+    paths.make_absolute(line.settings, grammar.GLOBAL)
     if line.command in grammar.COMMANDS:
-        make_absolute(line.options, grammar.COMMANDS[line.command][5])
+        paths.make_absolute(line.options, grammar.COMMANDS[line.command][5])
     settings = line.settings
     if _wants_log(line):
         from pyruntime.command import failing
@@ -149,19 +132,11 @@ def _check(line: grammar.Line) -> None:
         raise errors.UsageError(f"invalid rootless: {settings['rootless']}")
 
 
-def make_absolute(values: Values, options: tuple[Option, ...]) -> None:
-    """Make the values of options that are paths absolute, in their place."""
-    for option in options:
-        name = grammar.key(option)
-        if option[1] == "path" and values.get(name):
-            values[name] = absolute(str(values[name]))
-
-
 def _root(line: grammar.Line) -> str:
     """Return the state root."""
     if "root" in line.settings:
-        root = absolute(str(line.settings["root"]))
-        if _is_top(root):
+        root = paths.absolute(str(line.settings["root"]))
+        if paths.is_top(root):
             raise errors.UsageError("Option --root argument should not be set to /")
         return root
     from pyruntime.command import roots
@@ -172,23 +147,12 @@ def _root(line: grammar.Line) -> str:
     return root
 
 
-def _is_top(path: str) -> bool:
-    """Tell whether an absolute path is / by its letters (//, /., /a/..)."""
-    depth = 0
-    for part in path.split("/"):
-        if part == "..":
-            depth = max(depth - 1, 0)
-        elif part not in ("", "."):
-            depth += 1
-    return depth == 0
-
-
 def _wants_log(line: grammar.Line) -> bool:
     """Tell whether the log has to be opened before the command begins."""
     if line.command in _SILENT:
         odd = line.settings.get("log_format", "text") not in _FORMATS
         return odd or "log_level" in line.settings
-    return not LOGGED.isdisjoint(line.settings)
+    return not grammar.LOGGED.isdisjoint(line.settings)
 
 
 def _answer(text: str) -> int:

@@ -15,6 +15,10 @@ import subprocess
 import sys
 from importlib.util import MAGIC_NUMBER
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 PACKAGE = "pyruntime"
 # What each command loads beside its own file, without warnings, hooks and errors.
 HOT = {
@@ -57,7 +61,7 @@ def modules(staged: str, command: str) -> list[str]:
     return list(json.loads(subprocess.run(words, check=True, capture_output=True).stdout))
 
 
-def compiled(staged: str, tree: str, name: str) -> tuple[str, bool, object]:
+def compiled(staged: str, tree: str, name: str) -> tuple[str, bool, Any]:
     """Return a module's name, whether it is a package, and its code without docstrings.
 
     The file name in the code is the one that it will have below `tree`, for error reports.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pyruntime import errors, log, main
-from pyruntime.command import grammar
+import posix
+
+from pyruntime import errors, log
+from pyruntime.command import grammar, paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +36,8 @@ def report(error: Exception, settings: Values, prefix: str) -> int:
     else:
         text, code = _bug(error, debug="debug" in settings), 1
     try:
-        main.make_absolute(settings, grammar.GLOBAL)
-        if not main.LOGGED.isdisjoint(settings):
+        paths.make_absolute(settings, grammar.GLOBAL)
+        if not grammar.LOGGED.isdisjoint(settings):
             open_log(settings)
     except errors.RuntimeFailure as second:  # most often it is the very failure to tell
         if second.say() not in text:
@@ -49,7 +51,7 @@ def report(error: Exception, settings: Values, prefix: str) -> int:
 def _tell(text: str) -> None:
     """Write to standard error; where nobody listens there is nothing more to do."""
     try:
-        main.write(2, text)
+        posix.write(2, text.encode("utf-8", "surrogateescape"))
     except OSError:
         return
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NAME = "pyruntime"
 COMPLETION = "_PYRUNTIME_COMPLETE"
+LOGGED = frozenset(("log", "log_format", "log_level", "debug"))  # keys that concern the log
 
 GLOBAL: tuple[Option, ...] = (
     (("debug",), "flag", "", "log debug messages; show the traceback of an internal error"),

@@ -51,8 +51,8 @@ def bounding_set(order: Order) -> list[Operation]:
     """Drop from the bounding set what the config does not name."""
     if order.capabilities is None:
         return []
-    kept, found = order.capabilities.bounding, []
-    for first, count in _runs(~kept & (2 << order.last_capability) - 1):
+    found: list[Operation] = []
+    for first, count in _runs(~order.capabilities.bounding & (2 << order.last_capability) - 1):
         names = capabilities.name(first)
         names += f" to {capabilities.name(first + count - 1)}" if count > 1 else ""
         said = f"drop {names} from the bounding set"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import _struct
 
-from pyruntime.container import credentials, memory, steps
+from pyruntime.container import credentials, joining, memory, steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ BASE = memory.BASE
 _EPERM, _EACCES, _EINVAL = 1, 13, 22
 
 _PR_SET_NAME = 15
-_CLONE_NEWPID = 0x20000000
-_CLONE_PARENT = 0x00008000
 _CLOEXEC = (2, 1)  # F_SETFD, FD_CLOEXEC
 _SIG_SETMASK = 2
 _O_WRONLY_CLOEXEC = 0o2000001
@@ -109,7 +107,7 @@ def compose(order: Order) -> list[Operation]:
     return [
         *_begin(order),
         *_label(order),
-        *_join(order),
+        *joining.join(order),
         *order.extra,
         *_umask(order),
         *_signals(),
@@ -122,7 +120,7 @@ def compose(order: Order) -> list[Operation]:
         *_chdir_again(order, chdir),
         *credentials.capability_sets(order),
         *credentials.no_new_privs(order),
-        *_fork(order),  # seen from a shared pid namespace only now, when nothing is left to take
+        *joining.fork(order),  # seen from a shared pid namespace only now, when nothing is left to take
         *(credentials.load_filter(order) if late else []),
         *_wait(order),
         *_hooks(order),
@@ -176,17 +174,6 @@ def _label(order: Order) -> list[Operation]:
     if order.procfs is not None:
         found.append(steps.Call("close the private procfs", "close", (order.procfs,)))
     return found
-
-
-def _join(order: Order) -> list[Operation]:
-    """Join a pid namespace for the children; this process stays outside and unseen."""
-    if order.joined_pid is None:
-        return []
-    joined = (order.joined_pid, _CLONE_NEWPID)
-    return [
-        steps.Call("join the pid namespace", "setns", joined),
-        steps.Call("close the pid namespace", "close", (order.joined_pid,)),
-    ]
 
 
 def _chdir(order: Order) -> Operation:
@@ -255,28 +242,6 @@ def _close(order: Order) -> list[Operation]:
                    "close_range", (low, high, 0))
         for low, high in gaps(3 + order.preserve, order.channels())
     ]  # fmt: skip
-
-
-def _fork(order: Order) -> list[Operation]:
-    """Make the process inside the joined pid namespace, a child of the parent as this one is.
-
-    Its pid is told as decimal text; it goes on when the parent has noted that and sent a byte.
-    """
-    if order.joined_pid is None:
-        return []
-    said = "make the process inside the pid namespace"
-    clone = steps.Call(said, "clone", (_CLONE_PARENT, 0, 0, 0, 0))
-    pid, scratch = memory.Result(clone), memory.Scratch()
-    read = steps.Call("wait for the parent", "read", (order.sync, scratch, 1), again=True)
-    return [
-        clone,
-        steps.Skip("outside:", pid, 2),
-        steps.Tell(f"tell its pid on descriptor {order.sync}", order.sync, pid),
-        steps.Call("be gone", "exit_group", (0,)),
-        steps.Call("inside: lead a session", "setsid", ()),
-        read,
-        steps.Expect("go on if it sent a byte", memory.Result(read), 1, "the runtime is gone"),
-    ]
 
 
 def _wait(order: Order) -> list[Operation]:

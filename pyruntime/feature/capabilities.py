@@ -6,7 +6,7 @@ from pyruntime.feature import step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from typing import Any
 
 NUMBERS = {
     "CAP_CHOWN": 0,
@@ -87,7 +87,7 @@ class Capabilities(step.Step):
 
 
 def plan(
-    config: Mapping[str, list[str]] | None, last: int
+    config: Any, last: int
 ) -> tuple[Capabilities | None, list[str]]:
     """Work the five sets out.
 

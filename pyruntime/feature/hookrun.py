@@ -185,14 +185,15 @@ def _execute(
     umask: int,
 ) -> NoReturn:
     """Become the hook; on failure tell the errno through the last pipe."""
+    why = 3
     try:
         for number in (_SIGPIPE, _SIGXFSZ):  # Python ignores both, and exec would keep that
             _signal.signal(number, _SIG_DFL)
         _signal.pthread_sigmask(_SIG_SETMASK, ())
         for number, descriptor in enumerate((pipes[0][0], pipes[1][1], pipes[2][1])):
             posix.dup2(descriptor, number)
-        why = posix.dup2(pipes[3][1], 3, False)  # noqa: FBT003 - close-on-exec
-        process.close_from(4)
+        posix.dup2(pipes[3][1], why, inheritable=False)
+        process.close_from(why + 1)
         posix.umask(umask)
         posix.chdir(directory)
         env = environment if step.env is None else environment_of(step.env)

@@ -27,7 +27,7 @@ class Step:
 
     def __eq__(self, other: object) -> bool:
         """Compare kind and fields."""
-        return type(self) is type(other) and self.fields() == other.fields()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.fields() == other.fields()
 
     def __hash__(self) -> int:
         """Agree with equality."""

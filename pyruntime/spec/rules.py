@@ -33,17 +33,17 @@ def version_is_known(config: Config) -> list[Problem]:
 
 def process_is_present(config: Config) -> list[Problem]:
     """A container without a process could never be started (config.md, "Process")."""
-    return [] if "process" in config else [("/process", "process property must not be empty")]
+    return [] if "process" in set(config) else [("/process", "process property must not be empty")]
 
 
 def root_is_present(config: Config) -> list[Problem]:
     """On Linux the root is required (config.md, "Root")."""
-    return [] if "root" in config else [("/root", "root must be specified")]
+    return [] if "root" in set(config) else [("/root", "root must be specified")]
 
 
 def arguments_are_present(config: Config) -> list[Problem]:
     """At least one entry is required (config.md, "Process")."""
-    if "process" not in config or config["process"].get("args"):
+    if "process" not in set(config) or config["process"].get("args"):
         return []
     return [("/process/args", "args must not be empty")]
 

@@ -7,7 +7,7 @@ import pytest
 from functional import inside
 from security import hostile
 
-ROUNDS = int(os.environ.get("PYRUNTIME_CASES", "60"))
+ROUNDS = int(os.environ.get("PYRUNTIME_CASES", "40"))
 
 
 def fake_proc(directory):

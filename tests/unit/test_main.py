@@ -14,6 +14,7 @@ from unit.command.planting import Planted
 
 import pyruntime
 from pyruntime import errors, log, main
+from pyruntime.command import paths
 from pyruntime.container.caller import Caller
 
 TOP = os.path.dirname(os.path.dirname(pyruntime.__file__))
@@ -188,7 +189,7 @@ def test_relative_paths_are_those_of_the_callers_directory(planted, tmp_path):
     ],
 )
 def test_paths_are_made_absolute_without_asking_the_kernel(path, whole, tmp_path):
-    assert main.absolute(path) == whole.format(tmp_path)
+    assert paths.absolute(path) == whole.format(tmp_path)
 
 
 def test_a_caller_in_a_removed_directory_is_told_so(tmp_path, monkeypatch, capfd):
@@ -344,6 +345,7 @@ def test_state_loads_what_it_needs_and_no_more():
         "pyruntime.command",
         "pyruntime.command.fast",
         "pyruntime.command.grammar",
+        "pyruntime.command.paths",
         "pyruntime.command.state",
         "pyruntime.container",
         "pyruntime.container.state",
