@@ -190,12 +190,12 @@ def _execute(
         for number in (_SIGPIPE, _SIGXFSZ):  # Python ignores both, and exec would keep that
             _signal.signal(number, _SIG_DFL)
         _signal.pthread_sigmask(_SIG_SETMASK, ())
+        posix.chdir(directory)
         for number, descriptor in enumerate((pipes[0][0], pipes[1][1], pipes[2][1])):
             posix.dup2(descriptor, number)
         posix.dup2(pipes[3][1], why, inheritable=False)
         process.close_from(why + 1)
         posix.umask(umask)
-        posix.chdir(directory)
         env = environment if step.env is None else environment_of(step.env)
         posix.execve(step.path, step.args, env)
     except OSError as error:

@@ -83,7 +83,7 @@ def _read(entry: Mount, bundle: str) -> MountStep:
     )
     for option in options:
         _sort(step, option)
-    if kind == "tmpfs" and step.add & mount.ATTR_RDONLY:
+    if kind == "tmpfs" and step.add & mount.ATTR_RDONLY and not step.remount:
         step.add &= ~mount.ATTR_RDONLY
         step.late = True
     return step
