@@ -45,15 +45,23 @@ def serve(file: int, base: int, table: Table) -> None:
 
 
 def load(modules: Modules) -> None:
-    """Make and run the modules in their order."""
-    loaded, module_type = sys.modules, type(sys)
+    """Make and run the modules in their order.
+
+    A package gets its `__path__` last: as long as it has none, `from package import module` is a
+    look-up of an attribute, else the import system is asked each time.
+    """
+    loaded, module_type, packages = sys.modules, type(sys), []
     for name, package, code in modules:
         module = loaded[name] = module_type(name)
-        scope, parent = module.__dict__, name.rpartition(".")[0]
+        scope = module.__dict__
+        parent, _, last = name.rpartition(".")
         scope["__file__"] = code.co_filename
-        scope["__package__"] = name if package else parent
+        scope["__package__"] = parent
         if package:
-            scope["__path__"] = [code.co_filename.rpartition("/")[0]]
+            packages.append(module)
+            scope["__package__"] = name
         exec(code, scope)  # noqa: S102 - our own installed file
         if parent:
-            setattr(loaded[parent], name.rpartition(".")[2], module)
+            setattr(loaded[parent], last, module)
+    for module in packages:
+        module.__path__ = [module.__dict__["__file__"].rpartition("/")[0]]

@@ -111,11 +111,11 @@ def _was_removed(directory: str) -> bool:
 def _clear(directory: str, mounted: str, *, leftovers: bool) -> None:
     """End what runs in the cgroup, remove it, take off what was mounted on the host."""
     if directory and not _was_removed(directory):
-        from pyruntime.feature.cgroup import filesystem as cgroup
+        from pyruntime.feature.cgroup import removal
 
         if leftovers:
-            cgroup.kill(directory)
-        cgroup.remove(directory)
+            removal.kill(directory)
+        removal.remove(directory)
     if mounted:
         from pyruntime.kernel import mount
 

@@ -12,7 +12,7 @@ import posix
 from pyruntime import errors
 from pyruntime.container import program, script, seal
 from pyruntime.errors import doing
-from pyruntime.feature import devices, masks, mounts, namespaces, procfs, rootfs, sysctl
+from pyruntime.feature import devices, masks, mounts, namespaces, rootfs
 from pyruntime.kernel import door, keyring, memfd, path
 
 TYPE_CHECKING = False
@@ -40,7 +40,7 @@ def main(plan: Plan, line: Line, gifts: Gifts) -> NoReturn:
         late = _mount_all(plan, root, gifts)
         _make_devices(plan, root)
         _make_working_directory(plan, root)
-        procfs_handle = procfs.private() if plan.sysctls else None
+        procfs_handle = _open_procfs(plan)
         _let_parent_run_hooks(plan, line)
         _run_create_container_hooks(plan, gifts, umask)
 
@@ -145,9 +145,21 @@ def _replace_null(root: int) -> None:
                 posix.close(null)
 
 
+def _open_procfs(plan: Plan) -> int | None:
+    """Open a private procfs for the kernel parameters, while a procfs can still be made."""
+    if not plan.sysctls:
+        return None
+    from pyruntime.feature import procfs  # loaded by the plan
+
+    with doing("make a private procfs"):
+        return procfs.private()
+
+
 def _set_sysctls(plan: Plan, procfs_handle: int | None) -> None:
     """Write the kernel parameters of the container's namespaces."""
     if procfs_handle is not None:
+        from pyruntime.feature import sysctl  # loaded by the plan
+
         for step in plan.sysctls:
             sysctl.apply(step, procfs_handle)
         posix.close(procfs_handle)

@@ -46,16 +46,16 @@ def send(saved: State, signal: int) -> bool:
     Returns:
         False when the init was gone.
     """
-    if signal == SIGKILL and not saved["private_pid"] and saved["cgroup"]:
-        from pyruntime.feature.cgroup import filesystem as cgroup
-
-        cgroup.kill(saved["cgroup"])
     pidfd = pidfds.open_process(saved["pid"], saved["start_time"])
     if pidfd is None:
         return False
+    if signal == SIGKILL and not saved["private_pid"] and saved["cgroup"]:
+        from pyruntime.feature.cgroup import removal
+
+        removal.kill(saved["cgroup"])
     with doing("send signal", str(signal)):
         try:
             pidfds.send_signal(pidfd, signal)
         except ProcessLookupError:
-            return False
+            return signal == SIGKILL
     return True

@@ -201,11 +201,13 @@ class Birth:
 
     def _end_child(self) -> None:
         """Kill the child and all that came of it, and reap it."""
+        from pyruntime.feature.cgroup import removal
+
         try:
             pidfds.send_signal(self.pidfd, 9)
         except ProcessLookupError:
             pass
-        cgroup.kill(self.plan.cgroup.directory)
+        removal.kill(self.plan.cgroup.directory)
         try:
             posix.waitpid(self.pid, 0)
         except ChildProcessError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyruntime.feature import capabilities, devices, hooks, masks, mounts, namespaces, rootfs, sysctl
+from pyruntime.feature import capabilities, devices, hooks, masks, mounts, namespaces, rootfs
 from pyruntime.feature.cgroup import devices as device_rules
 from pyruntime.feature.cgroup import filesystem as cgroup
 from pyruntime.feature.step import Step
@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.feature.host import Host
     from pyruntime.feature.seccomp import FilterStep
+    from pyruntime.feature.sysctl import SysctlStep
     from pyruntime.spec.shapes import Config, Seccomp
 
 
@@ -73,9 +74,11 @@ class Plan:
             no_pivot=wishes.no_pivot,
         )
         self.mounts = mounts.plan(config, bundle)
+        if "pid" in self.namespaces.paths:
+            from pyruntime.feature import procfs  # noqa: F401 - the child can load nothing
         self.devices = devices.plan(config)
         self.masks = masks.plan(config)
-        self.sysctls = sysctl.plan(config)
+        self.sysctls = _sysctls(config) if linux.get("sysctl") else []
         self.cgroup = cgroup.plan(config, host, id)
         self.device_rules = device_rules.plan((linux.get("resources") or {}).get("devices") or [])
         self.filter = _filter(linux["seccomp"]) if linux.get("seccomp") else None
@@ -99,6 +102,13 @@ class Plan:
         ordered += [self.rootfs, *self.sysctls, *self.masks, *self.limits]
         ordered += [self.filter] if self.filter else []
         return ordered
+
+
+def _sysctls(config: Config) -> list[SysctlStep]:
+    """Plan the kernel parameters, and load what the child will need for them."""
+    from pyruntime.feature import procfs, sysctl  # noqa: F401
+
+    return sysctl.plan(config)
 
 
 def _filter(profile: Seccomp) -> FilterStep | None:

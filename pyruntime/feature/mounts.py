@@ -12,7 +12,6 @@ import posix
 
 from pyruntime import errors
 from pyruntime.errors import doing
-from pyruntime.feature import procfs
 from pyruntime.feature.step import Step
 from pyruntime.kernel import attach, mount, path
 from pyruntime.spec import words
@@ -67,7 +66,15 @@ class MountStep(Step):
 
 def plan(config: Config, bundle: str) -> list[MountStep]:
     """Work out the mounts of a checked config; a relative bind source is below the bundle."""
-    return [_read(entry, bundle) for entry in config.get("mounts") or []]
+    steps = [_read(entry, bundle) for entry in config.get("mounts") or []]
+    if any(is_odd(step) for step in steps):
+        from pyruntime.feature import oddmounts  # noqa: F401 - the child can load nothing
+    return steps
+
+
+def is_odd(step: MountStep) -> bool:
+    """Tell whether a mount goes other ways: a remount, or a value too long for fsconfig(2)."""
+    return step.remount or not all(mount.fits(value or "") for _, value in step.options)
 
 
 def _read(entry: Mount, bundle: str) -> MountStep:
@@ -127,15 +134,14 @@ def apply(step: MountStep, root: int, pid_namespace: int | None) -> int | None:
         RuntimeFailure: the destination leads to where nothing may be mounted.
     """
     with doing(f"mount {step.source} on", step.destination, _cures(step)):
-        if step.remount:
-            _remount(step, root)
-            return None
-        if not all(mount.fits(value or "") for _, value in step.options):
-            _mount_legacy(step, root)
+        if is_odd(step):
+            from pyruntime.feature import oddmounts  # loaded by plan: the child can load nothing
+
+            oddmounts.apply(step, root)
             return None
         made = _bind(step) if step.kind == "bind" else _create(step, root, pid_namespace)
         try:
-            _decorate(step, made)
+            decorate(step, made)
             _attach(step, root, made)
         except BaseException:
             posix.close(made)
@@ -170,6 +176,8 @@ def _create(step: MountStep, root: int, pid_namespace: int | None) -> int:
     """Make a new file system, detached."""
     _refuse_link(step, root)
     if step.kind == "proc" and pid_namespace is not None:
+        from pyruntime.feature import procfs  # loaded by the container's plan
+
         return procfs.of_namespace(pid_namespace, step.options)
     context = mount.fsopen(step.kind)
     try:
@@ -181,27 +189,6 @@ def _create(step: MountStep, root: int, pid_namespace: int | None) -> int:
         return mount.fsmount(context)
     finally:
         posix.close(context)
-
-
-def _mount_legacy(step: MountStep, root: int) -> None:
-    """Mount in one call what fsconfig(2) cannot be told: many layers of an overlay, say.
-
-    The mount is made in its place, so its attributes come a moment later; nothing of the container
-    runs yet.
-    """
-    told = [key if value is None else f"{key}={value}" for key, value in step.options]
-    target = path.make_directory(root, step.destination)
-    try:
-        mount.legacy(step.source, target, step.kind, ",".join(told))
-        made = path.resolve(root, step.destination)
-        try:
-            if path.mount_id(made) == path.mount_id(target):
-                raise OSError(errno.ESTALE, "the destination was exchanged", step.destination)
-            _decorate(step, made)
-        finally:
-            posix.close(made)
-    finally:
-        posix.close(target)
 
 
 def _refuse_link(step: MountStep, root: int) -> None:
@@ -233,7 +220,7 @@ def _inherited_mode(step: MountStep, root: int) -> list[Option]:
     return [("mode", f"{mode:04o}")]
 
 
-def _decorate(step: MountStep, made: int) -> None:
+def decorate(step: MountStep, made: int) -> None:
     """Set attributes and propagation, one wish a call, so that an error names the wish."""
     if step.add or step.clear:
         mount.mount_setattr(made, add=step.add, clear=step.clear)
@@ -264,17 +251,6 @@ def _may_cover_proc(step: MountStep, made: int) -> bool:
     if step.destination == "/proc":
         return path.magic(made) == mount.PROC_SUPER_MAGIC
     return step.destination in _OVER_PROC
-
-
-def _remount(step: MountStep, root: int) -> None:
-    """Change the attributes of what is mounted at the destination already."""
-    present = path.resolve(root, step.destination)
-    try:
-        _decorate(step, present)
-        if step.options:
-            mount.reconfigure(present, step.options)
-    finally:
-        posix.close(present)
 
 
 def make_readonly(step: MountStep, mounted: int) -> None:

@@ -43,6 +43,8 @@ def plan(config: Config, bundle: str, *, mount_namespace: bool, no_pivot: bool) 
     change = "chroot" if not mount_namespace else "move" if no_pivot else "pivot"
     propagation = config.get("linux", {}).get("rootfsPropagation", "")
     directory = "/" + path.clean(path.join(bundle, root["path"]))
+    if change == "move" or "shared" in propagation:
+        from pyruntime.feature import oldroot  # noqa: F401 - the child can load nothing
     return RootfsStep(directory, change, propagation, readonly=root.get("readonly", False))
 
 
@@ -59,41 +61,12 @@ def isolate(step: RootfsStep) -> None:
     with doing("make mounts private to the container", "/"):
         if kind == "shared":
             mount.propagate("/", words.PROPAGATIONS[step.propagation])
-            mount.propagate(_mount_of(step.directory), mount.MS_PRIVATE)
+            from pyruntime.feature import oldroot  # loaded by plan: the child can load nothing
+
+            mount.propagate(oldroot.mount_of(step.directory), mount.MS_PRIVATE)
         else:
             firm = kind in ("private", "unbindable")
             mount.propagate("/", (mount.MS_PRIVATE if firm else mount.MS_SLAVE) | mount.MS_REC)
-
-
-def _mount_of(directory: str) -> str:
-    """Return the mount point that holds `directory`: the longest that is a prefix of it."""
-    best = "/"
-    for line in mountinfo():
-        point = line[4]
-        if len(point) > len(best) and (directory + "/").startswith(point + "/"):
-            best = point
-    return best
-
-
-def mountinfo() -> list[list[str]]:
-    """Return the fields of each line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    descriptor = posix.open("/proc/self/mountinfo", posix.O_RDONLY)
-    content = b""
-    try:
-        while piece := posix.read(descriptor, 1 << 16):
-            content += piece
-    finally:
-        posix.close(descriptor)
-    lines = content.decode("utf-8", "surrogateescape").splitlines()
-    fields = [line.split(" ") for line in lines]
-    for line in fields:
-        for escape, character in (("\\040", " "), ("\\011", "\t"), ("\\134", "\\")):
-            line[4] = line[4].replace(escape, character)
-    return fields
 
 
 def attach(step: RootfsStep) -> int:
@@ -124,7 +97,9 @@ def enter(step: RootfsStep, root: int) -> None:
         if step.change == "pivot":
             _pivot(root)
         elif step.change == "move":
-            _move(step, root)
+            from pyruntime.feature import oldroot  # loaded by plan
+
+            oldroot.move(step.directory, root)
         else:
             posix.fchdir(root)
             posix.chroot(".")
@@ -144,23 +119,6 @@ def _pivot(root: int) -> None:
     posix.close(old)
     mount.propagate(".", mount.MS_SLAVE | mount.MS_REC)
     mount.detach(".")
-
-
-def _move(step: RootfsStep, root: int) -> None:
-    """Move the root's mount onto `/`, with no full procfs or sysfs of the host left beneath.
-
-    Where pivot_root cannot work (initramfs) the old root stays below; a container that mounts
-    could otherwise use the host's procfs to make its own without the masks.
-    """
-    for line in mountinfo():
-        kind = line[line.index("-") + 1]
-        below = (line[4] + "/").startswith(step.directory + "/")
-        if kind in ("proc", "sysfs") and not below:
-            mount.propagate(line[4], mount.MS_PRIVATE | mount.MS_REC)
-            mount.detach(line[4])
-    posix.fchdir(root)
-    mount.move(".", "/")
-    posix.chroot(".")
 
 
 def finish(step: RootfsStep) -> None:

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import posix
 
-from pyruntime.kernel import door, mount
+from pyruntime.kernel import door
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,8 +47,10 @@ def sealed(name: str, content: bytes, *, executable: bool) -> int:
     except PermissionError:
         if not executable:
             raise
-        return _on_tmpfs(name, content)
-    _write(descriptor, content)
+        from pyruntime.kernel import unplaced
+
+        return unplaced.program(name, content)
+    write(descriptor, content)
     fcntl.fcntl(descriptor, _F_ADD_SEALS, _SEAL_SHRINK_GROW_WRITE)
     return descriptor
 
@@ -81,28 +83,7 @@ def _created(name: str, kind: int) -> int:
     return posix.memfd_create(name, flags)
 
 
-def _on_tmpfs(name: str, content: bytes) -> int:
-    """Put the program on a tmpfs without a place in the tree and make that read-only."""
-    context = mount.fsopen("tmpfs")
-    try:
-        mounted = mount.fsmount(context)
-    finally:
-        posix.close(context)
-    try:
-        flags = posix.O_CREAT | posix.O_EXCL | posix.O_WRONLY | posix.O_CLOEXEC
-        descriptor = posix.open(name, flags, 0o500, dir_fd=mounted)
-        try:
-            _write(descriptor, content)
-        finally:
-            posix.close(descriptor)  # or the program would be busy
-        closed = mount.ATTR_RDONLY | mount.ATTR_NOSUID | mount.ATTR_NODEV
-        mount.mount_setattr(mounted, add=closed)
-        return posix.open(name, posix.O_RDONLY | posix.O_CLOEXEC, dir_fd=mounted)
-    finally:
-        posix.close(mounted)
-
-
-def _write(descriptor: int, content: bytes) -> None:
+def write(descriptor: int, content: bytes) -> None:
     """Write all of `content`."""
     at = 0
     while at < len(content):

@@ -8,7 +8,7 @@ import pytest
 
 from pyruntime import errors
 from pyruntime.feature import host
-from pyruntime.feature.cgroup import devices, filesystem
+from pyruntime.feature.cgroup import devices, filesystem, removal
 from pyruntime.kernel import bpf, process
 
 pytestmark = [
@@ -24,8 +24,8 @@ def top():
     directory = host.look().cgroup_root + path
     os.mkdir(directory)
     yield path
-    filesystem.kill(directory)
-    filesystem.remove(directory)
+    removal.kill(directory)
+    removal.remove(directory)
     assert not os.path.exists(directory)
 
 
@@ -185,10 +185,10 @@ def test_kill_ends_everything_below_even_what_is_frozen(top, inmates):
     pids = [inmates.sleep_in(step.directory + below) for below in ("", "/a", "/a/b")]
     with open(f"{step.directory}/a/cgroup.freeze", "w") as file:
         file.write("1")
-    assert sorted(filesystem.processes(step.directory)) == sorted(pids)
-    filesystem.kill(step.directory)
+    assert sorted(removal.processes(step.directory)) == sorted(pids)
+    removal.kill(step.directory)
     assert [inmates.end(pid) for pid in pids] == [signal.SIGKILL] * 3
-    filesystem.remove(step.directory)
+    removal.remove(step.directory)
     assert not os.path.exists(step.directory)
 
 
@@ -196,15 +196,15 @@ def test_frozen_is_told_of_the_cgroup_and_of_those_below_it(top, inmates):
     step = wish(f"{top}/box/inner")
     os.makedirs(step.directory)
     inmates.sleep_in(step.directory)
-    assert not filesystem.frozen(step.directory)
+    assert not removal.frozen(step.directory)
     outer = f"{step.root}{top}/box"
     with open(f"{outer}/cgroup.freeze", "w") as file:
         file.write("1")
     deadline = time.monotonic() + 5
-    while not filesystem.frozen(outer) and time.monotonic() < deadline:
+    while not removal.frozen(outer) and time.monotonic() < deadline:
         time.sleep(0.001)
-    assert filesystem.frozen(outer)
-    assert filesystem.frozen(step.directory)
+    assert removal.frozen(outer)
+    assert removal.frozen(step.directory)
 
 
 def test_a_tree_deeper_than_any_path_is_walked_and_removed(top, inmates):
@@ -220,10 +220,10 @@ def test_a_tree_deeper_than_any_path_is_walked_and_removed(top, inmates):
         here = lower
     pid = inmates.sleep_in(f"/proc/self/fd/{here}")
     os.close(here)
-    assert filesystem.processes(step.directory) == [pid]
-    filesystem.kill(step.directory)
+    assert removal.processes(step.directory) == [pid]
+    removal.kill(step.directory)
     inmates.end(pid)
-    filesystem.remove(step.directory)
+    removal.remove(step.directory)
     assert not os.path.exists(step.directory)
 
 
@@ -231,7 +231,7 @@ def test_removal_waits_for_a_process_that_is_about_to_end(top, inmates):
     step = wish(f"{top}/box")
     os.mkdir(step.directory)
     pid = inmates.sleep_in(step.directory, 0.1)
-    filesystem.remove(step.directory)
+    removal.remove(step.directory)
     assert not os.path.exists(step.directory)
     assert inmates.end(pid) == 0
 
@@ -242,7 +242,7 @@ def test_removal_gives_up_after_a_second(top, inmates):
     inmates.sleep_in(step.directory)
     began = time.monotonic()
     with pytest.raises(errors.KernelError) as caught:
-        filesystem.remove(step.directory)
+        removal.remove(step.directory)
     assert caught.value.say() == f"remove the cgroup {step.directory}: device or resource busy"
     assert 0.9 < time.monotonic() - began < 5
 
@@ -251,8 +251,8 @@ def test_a_walk_leaves_no_descriptor_open(top):
     step = wish(f"{top}/box")
     os.makedirs(f"{step.directory}/a/b")
     before = os.listdir("/proc/self/fd")
-    filesystem.processes(step.directory)
-    filesystem.remove(step.directory)
+    removal.processes(step.directory)
+    removal.remove(step.directory)
     assert os.listdir("/proc/self/fd") == before
 
 

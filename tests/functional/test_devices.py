@@ -183,8 +183,8 @@ def test_nothing_is_made_where_dev_itself_is_bound(bare, runtime, devices, tmp_p
         ({"path": "/dev/x", "type": "c", "major": 1}, "/linux/devices/0/minor"),
         ({"type": "p"}, "/linux/devices/0/path"),
         ({"path": "/", "type": "p"}, "/"),
-        ({"path": "/dev/x", "type": "c", "major": 1 << 40, "minor": 3}, "/dev/x"),
-        ({"path": "/dev/x", "type": "c", "major": -1, "minor": 3}, "/dev/x"),
+        ({"path": "/dev/x", "type": "c", "major": 1 << 40, "minor": 3}, "/linux/devices/0/major"),
+        ({"path": "/dev/x", "type": "c", "major": 1, "minor": -1}, "/linux/devices/0/minor"),
     ],
 )
 def test_impossible_devices_are_refused_with_their_place(bundle, runtime, wish, words):

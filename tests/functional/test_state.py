@@ -153,18 +153,21 @@ def test_a_damaged_state_is_told_clearly_and_deleted_by_force(
     assert containers.ids() == []
 
 
-@pytest.mark.parametrize("change", DAMAGES.values(), ids=DAMAGES)
-def test_list_warns_of_a_damaged_state_and_goes_on(sleeper, runtime, bundle, containers, change):
-    assert runtime("create", "--bundle", bundle.path, "c2").returncode == 0
-    damage(containers.root / "c1" / "state.json", change)
-    done = runtime("list", "-q")
-    assert (done.returncode, done.stdout) == (0, "c2\n")
-    assert sleeper["id"] == "c1"
-    if change is not None:
-        assert done.stderr.count("\n") == 1
-        assert "level=warning" in done.stderr
-        assert "c1" in done.stderr
-        assert "internal error" not in done.stderr
+def test_list_warns_of_damaged_states_and_goes_on(runtime, bundle, containers):
+    for name in ("c0", "c1", "c2"):
+        assert runtime("create", "--bundle", bundle.path, name).returncode == 0
+    file = containers.root / "c1" / "state.json"
+    text = file.read_text()
+    for name, change in DAMAGES.items():
+        damage(file, change)
+        done = runtime("list", "-q")
+        file.write_text(text)
+        assert (done.returncode, done.stdout) == (0, "c0\nc2\n"), name
+        if change is not None:
+            assert done.stderr.count("\n") == 1, name
+            assert "level=warning" in done.stderr
+            assert "c1" in done.stderr
+            assert "internal error" not in done.stderr
 
 
 def test_the_filter_cache_is_no_container(runtime, tmp_path, containers):
@@ -177,6 +180,19 @@ def test_the_filter_cache_is_no_container(runtime, tmp_path, containers):
     assert "invalid container ID format" in one_line(runtime("delete", "--force", "@seccomp"))
     assert runtime("delete", "--force", "c1").returncode == 0
     assert runtime("list").stdout.count("\n") == 1
+
+
+def test_what_else_lies_in_the_root_does_not_trouble_list(runtime, bundle, containers):
+    assert runtime("create", "--bundle", bundle.path, "c1").returncode == 0
+    strange = [containers.root / name for name in ("with space", "empty", "\udcff")]
+    for path in strange:
+        path.mkdir()
+    (containers.root / "file").touch()
+    done = runtime("list", "-q")
+    for path in strange:
+        path.rmdir()
+    (containers.root / "file").unlink()
+    assert (done.returncode, done.stdout) == (0, "c1\n"), done.stderr
 
 
 def below(pid):

@@ -60,7 +60,7 @@ def test_a_joined_network_gets_the_parameters(bundle, runtime, sysctl, container
         (None, "kernel.pid_max", "is not in a separate kernel namespace"),
         (None, "kernel.shmmaxx", "is not in a separate kernel namespace"),
         (None, "user.max_user_namespaces", "is not allowed in the hosts user namespace"),
-        (None, "", "is not in a separate kernel namespace"),
+        (None, "", 'sysctl \\"\\" is not'),
         ("network", "net.ipv4.ip_forward", "not allowed in host network namespace"),
         ("network", "net/ipv4/ip_forward", "not allowed in host network namespace"),
         ("ipc", "kernel.shmmax", "is not allowed in the hosts ipc namespace"),
@@ -93,8 +93,6 @@ def test_the_hosts_own_network_joined_by_path_is_the_hosts_all_the_same(bundle, 
         ("net.ipv4", "1", "is a directory"),
         ("net.ipv4.ip_forward", "many", "invalid argument"),
         ("fs.mqueue.msg_max", "-1", "invalid argument"),
-        ("net.../../../../../tmp", "1", "set sysctl"),
-        ("net/../../../../../../tmp/x", "1", "set sysctl"),
     ],
 )
 def test_what_the_kernel_refuses_is_told(bundle, runtime, sysctl, key, value, words):
@@ -107,7 +105,8 @@ def test_what_the_kernel_refuses_is_told(bundle, runtime, sysctl, key, value, wo
 @pytest.mark.parametrize(
     "key",
     ["net/../vm/laptop_mode", "net.//.vm.laptop_mode", "net/./../vm/laptop_mode",
-     "fs.mqueue.//.//.vm.laptop_mode", "fs/mqueue/../../vm/laptop_mode"],
+     "fs.mqueue.//.//.vm.laptop_mode", "fs/mqueue/../../vm/laptop_mode",
+     "net/../../../../../../tmp/x", "net.//.//.//.tmp.x"],
 )  # fmt: skip
 def test_no_dots_lead_from_an_allowed_parameter_to_one_of_the_host(bundle, runtime, sysctl, key):
     sysctl[key] = Path("/proc/sys/vm/laptop_mode").read_text().strip()  # no harm if it is written

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 import sys
 
 import pytest
@@ -210,6 +211,14 @@ def tried(cage, tmp_path, launcher, bundle):
     held = conftest.Containers(tmp_path / "state")
 
     def attempt(content, way):
+        try:
+            examine(content, way)
+        finally:  # a case that failed must not spoil the next
+            for name in held.ids():
+                call("delete", "--force", name)
+                shutil.rmtree(held.root / name, ignore_errors=True)
+
+    def examine(content, way):
         (bundle.path / "config.json").write_bytes(content)
         done = call("run" if way == "run" else "create", "--bundle", bundle.path, "c1")
         check(done, content)
@@ -218,7 +227,7 @@ def tried(cage, tmp_path, launcher, bundle):
         if way == "create" or done.returncode == 0:
             deleted = call("delete", "--force", "c1")
             assert (deleted.returncode, errors_of(deleted.stderr)) == (0, []), (content, deleted.stderr)
-        assert held.ids() == [], content
+        assert held.ids() == [], (content, done)
         assert conftest.leaked(held.before) == {}, content
 
     def call(*words):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pyruntime import errors
 from pyruntime.feature import host
-from pyruntime.feature.cgroup import devices, filesystem
+from pyruntime.feature.cgroup import devices, filesystem, removal
 from pyruntime.kernel import process
 
 CASES = int(os.environ.get("PYRUNTIME_CASES", "2000"))
@@ -289,7 +289,7 @@ class Prisoner:
     def release(self):
         os.close(self.asking)
         self.answers.close()
-        filesystem.kill(self.cgroup.directory)
+        removal.kill(self.cgroup.directory)
         os.waitpid(self.pid, 0)
         os.close(self.pidfd)
         os.close(self.descriptor)

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import errno
 import posix
-import time
 
 from pyruntime import errors
 from pyruntime.feature import step
-from pyruntime.feature.cgroup import tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.feature.host import Host
     from pyruntime.spec.shapes import Config
 
-_SIGKILL = 9
 _ROUNDS = 10
-_FIRST_PAUSE = 0.001  # seconds, doubled every round: one second in all
-_GONE = (errno.ENOENT, errno.ENODEV)
 _LEAF = 0o10000000 | posix.O_DIRECTORY  # O_PATH
 _NOT_OURS = "this user may not write there: a delegated cgroup is needed"
 _CURES = {
@@ -119,7 +114,9 @@ def unmake(wanted: CgroupStep, made: list[str]) -> None:
     """
     for directory in reversed(made):
         if directory == wanted.directory:
-            remove(directory)
+            from pyruntime.feature.cgroup import removal
+
+            removal.remove(directory)
             continue
         try:
             posix.rmdir(directory)
@@ -157,135 +154,15 @@ def _make_level(directory: str, made: list[str]) -> None:
 
 def _check_unused(directory: str) -> None:
     """Refuse a cgroup in use, and one frozen from above, where clone3 would succeed for nothing."""
-    events = _events(directory)
-    if "populated 1" in events:
-        count = len(processes(directory))
+    place = f"{directory}/cgroup.events"
+    with errors.doing("read", place):
+        events = posix.open(place, posix.O_RDONLY | posix.O_CLOEXEC)
+        told = posix.read(events, 256)
+        posix.close(events)
+    if b"populated 1" in told:
+        from pyruntime.feature.cgroup import removal
+
+        count = len(removal.processes(directory))
         raise errors.RuntimeFailure(f"container's cgroup is not empty: {count} process(es) found")
-    if "frozen 1" in events:
+    if b"frozen 1" in told:
         raise errors.RuntimeFailure("container's cgroup unexpectedly frozen")
-
-
-def _events(directory: str) -> list[str]:
-    with errors.doing("read", f"{directory}/cgroup.events"):
-        return tree.read(f"{directory}/cgroup.events").splitlines()
-
-
-def frozen(directory: str) -> bool:
-    """Tell whether every process of the cgroup is frozen, by itself or by a cgroup above it.
-
-    A cgroup that does not exist is not frozen.
-
-    Raises:
-        KernelError: cgroup.events cannot be read for another reason.
-    """
-    try:
-        return "frozen 1" in _events(directory)
-    except errors.KernelError as error:
-        if error.number in _GONE:
-            return False
-        raise
-
-
-def processes(directory: str) -> list[int]:
-    """Return the pids in the cgroup and in all cgroups below it, none when it does not exist.
-
-    A process that is not visible in the caller's pid namespace is told as 0.
-
-    Raises:
-        KernelError: a list cannot be read.
-    """
-    with errors.doing("read the processes of", directory):
-        top = tree.open_directory(directory)
-        if top is None:
-            return []
-        try:
-            found = _pids("cgroup.procs", top)
-            for parent, name in tree.below(top):
-                found += _pids(f"{name}/cgroup.procs", parent)
-            return found
-        finally:
-            posix.close(top)
-
-
-def _pids(path: str, directory: int) -> list[int]:
-    try:
-        return [int(line) for line in tree.read(path, directory).split()]
-    except OSError as error:
-        if error.errno in _GONE:
-            return []
-        raise
-
-
-def kill(directory: str) -> None:
-    """Send SIGKILL to every process in the cgroup and below it (cgroup.kill of cgroup v2).
-
-    Frozen processes die too. Does not wait for their end; a missing cgroup is no error.
-
-    Raises:
-        KernelError: not permitted.
-    """
-    with errors.doing("kill the processes of", directory):
-        try:
-            tree.write(f"{directory}/cgroup.kill", b"1")
-        except OSError as error:
-            if error.errno not in _GONE:
-                raise
-            _kill_each(directory)
-
-
-def _kill_each(directory: str) -> None:
-    """Kill by pid where there is no cgroup.kill, in rounds, since processes may fork meanwhile."""
-    for attempt in range(_ROUNDS):
-        # A 0 is a process of another pid namespace; kill(0) would end the runtime's own group.
-        pids = [pid for pid in processes(directory) if pid]
-        if not pids:
-            return
-        for pid in pids:
-            try:
-                posix.kill(pid, _SIGKILL)
-            except ProcessLookupError:
-                continue
-        time.sleep(_FIRST_PAUSE * 2**attempt)
-
-
-def remove(directory: str) -> None:
-    """Remove the cgroup and all cgroups below it; one that does not exist is no error.
-
-    Killed processes need a moment to go, so a busy cgroup is tried again for one second.
-
-    Raises:
-        KernelError: EBUSY when processes remain.
-    """
-    with errors.doing("remove the cgroup", directory):
-        for attempt in range(_ROUNDS + 1):
-            try:
-                posix.rmdir(directory)
-            except FileNotFoundError:
-                return
-            except OSError as error:
-                if error.errno != errno.EBUSY or attempt == _ROUNDS:
-                    raise
-            else:
-                return
-            if not _remove_below(directory):
-                time.sleep(_FIRST_PAUSE * 2**attempt)
-
-
-def _remove_below(directory: str) -> bool:
-    """Remove the cgroups below, as far as they are empty; tell whether any was removed."""
-    removed = False
-    top = tree.open_directory(directory)
-    if top is None:
-        return False
-    try:
-        for parent, name in tree.below(top):
-            try:
-                posix.rmdir(name, dir_fd=parent)
-            except OSError as error:
-                if error.errno not in (errno.EBUSY, errno.ENOENT):
-                    raise
-            else:
-                removed = True
-    finally:
-        posix.close(top)
-    return removed

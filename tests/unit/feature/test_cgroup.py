@@ -7,7 +7,7 @@ import pytest
 
 from pyruntime import errors
 from pyruntime.feature import host
-from pyruntime.feature.cgroup import filesystem
+from pyruntime.feature.cgroup import filesystem, removal
 
 
 def machine(own="/user.slice/session.scope", root="/sys/fs/cgroup"):
@@ -66,10 +66,10 @@ def test_a_step_says_itself():
 
 def test_nothing_is_in_a_cgroup_that_is_not_there(tmp_path):
     missing = str(tmp_path / "missing")
-    assert filesystem.processes(missing) == []
-    assert not filesystem.frozen(missing)
-    filesystem.kill(missing)
-    filesystem.remove(missing)
+    assert removal.processes(missing) == []
+    assert not removal.frozen(missing)
+    removal.kill(missing)
+    removal.remove(missing)
 
 
 def test_processes_are_listed_of_all_levels(tmp_path):
@@ -79,14 +79,14 @@ def test_processes_are_listed_of_all_levels(tmp_path):
     (tmp_path / "a" / "b" / "cgroup.procs").write_text("3\n")
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "cgroup.procs").write_text("")
-    assert sorted(filesystem.processes(str(tmp_path))) == [0, 1, 2, 3]
+    assert sorted(removal.processes(str(tmp_path))) == [0, 1, 2, 3]
 
 
 def test_processes_are_killed_by_pid_where_there_is_no_cgroup_kill(tmp_path, monkeypatch):
     child = subprocess.Popen(["sleep", "60"])
     rounds = [[0, child.pid], [child.pid], []]
     monkeypatch.setattr(filesystem, "processes", lambda directory: rounds.pop(0))
-    filesystem.kill(str(tmp_path))
+    removal.kill(str(tmp_path))
     assert child.wait(10) == -signal.SIGKILL
     assert not rounds
 
@@ -94,5 +94,5 @@ def test_processes_are_killed_by_pid_where_there_is_no_cgroup_kill(tmp_path, mon
 def test_an_unreadable_cgroup_names_itself(tmp_path):
     (tmp_path / "cgroup.procs").mkdir()
     with pytest.raises(errors.KernelError) as caught:
-        filesystem.processes(str(tmp_path))
+        removal.processes(str(tmp_path))
     assert caught.value.say() == f"read the processes of {tmp_path}: is a directory"

@@ -1,0 +1,55 @@
+"""What has to be known of the caller's own mounts, for the two roots that concern them."""
+
+from __future__ import annotations
+
+import posix
+
+from pyruntime.kernel import mount
+
+
+def mount_of(directory: str) -> str:
+    """Return the mount point that holds `directory`: the longest that is a prefix of it."""
+    best = "/"
+    for line in mountinfo():
+        point = line[4]
+        if len(point) > len(best) and (directory + "/").startswith(point + "/"):
+            best = point
+    return best
+
+
+def mountinfo() -> list[list[str]]:
+    """Return the fields of each line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    descriptor = posix.open("/proc/self/mountinfo", posix.O_RDONLY)
+    content = b""
+    try:
+        while piece := posix.read(descriptor, 1 << 16):
+            content += piece
+    finally:
+        posix.close(descriptor)
+    lines = content.decode("utf-8", "surrogateescape").splitlines()
+    fields = [line.split(" ") for line in lines]
+    for line in fields:
+        for escape, character in (("\\040", " "), ("\\011", "\t"), ("\\134", "\\")):
+            line[4] = line[4].replace(escape, character)
+    return fields
+
+
+def move(directory: str, root: int) -> None:
+    """Move the root's mount onto `/`, with no full procfs or sysfs of the host left beneath.
+
+    Where pivot_root cannot work (initramfs) the old root stays below; a container that mounts
+    could otherwise use the host's procfs to make its own without the masks.
+    """
+    for line in mountinfo():
+        kind = line[line.index("-") + 1]
+        below = (line[4] + "/").startswith(directory + "/")
+        if kind in ("proc", "sysfs") and not below:
+            mount.propagate(line[4], mount.MS_PRIVATE | mount.MS_REC)
+            mount.detach(line[4])
+    posix.fchdir(root)
+    mount.move(".", "/")
+    posix.chroot(".")
