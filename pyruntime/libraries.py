@@ -30,9 +30,12 @@ def _directories() -> list[str]:
     """Return where Debian, Fedora and CPython itself keep packages, in the order of `site`."""
     python = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     parts = (sys.platlibdir, "lib")
+    own = [f"{sys.prefix}/{part}/{python}/site-packages" for part in parts]
+    if sys.prefix != "/usr":  # built by somebody, who did not look into the distribution's places
+        return own
     return [
         f"/usr/local/lib/{python}/dist-packages",
-        f"{sys.prefix}/lib/python3/dist-packages",
+        "/usr/lib/python3/dist-packages",
         *[f"/usr/local/{part}/{python}/site-packages" for part in parts],
-        *[f"{sys.prefix}/{part}/{python}/site-packages" for part in parts],
+        *own,
     ]

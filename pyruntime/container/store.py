@@ -30,6 +30,20 @@ if TYPE_CHECKING:
     State = dict[str, Any]
 
 FORMAT = 1
+_KINDS = {
+    "ociVersion": str,
+    "id": str,
+    "pid": int,
+    "start_time": int,
+    "bundle": str,
+    "rootfs": str,
+    "created": str,
+    "annotations": dict,
+    "cgroup": str,
+    "mounted": str,
+    "private_pid": bool,
+    "hooks": dict,
+}
 RESERVED = "@"  # begins the names below the root that are no containers; no id can hold it
 GO, RESULT = "exec.fifo", "exec.result"
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+.-")
@@ -122,7 +136,7 @@ class Entry:
         except (FileNotFoundError, NotADirectoryError):
             raise errors.NotFound from None
         state = jsonfile.decode(content.decode("utf-8", "surrogateescape"), self.path("state.json"))
-        if not isinstance(state, dict) or state.get("format") != FORMAT:
+        if not _is_whole(state):
             cure = f"use delete --force {self.id}"
             raise errors.RuntimeFailure(f"{self.path('state.json')} is not a state of ours; {cure}")
         return state
@@ -164,3 +178,10 @@ class Entry:
                 posix.rmdir(self.directory)
             except FileNotFoundError:
                 return
+
+
+def _is_whole(state: object) -> bool:
+    """Tell whether this is a state of ours with all that others rely on."""
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        return False
+    return all(isinstance(state.get(key), kind) for key, kind in _KINDS.items())

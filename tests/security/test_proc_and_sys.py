@@ -154,20 +154,26 @@ def test_cve_2019_19921_nor_is_the_way_to_them_a_link_out(bundle, runtime, tmp_p
 
 
 def exposed(table):
-    """Return the procfs of a mount table whose /proc/sys can be written: core_pattern is there."""
-    seen = [inside.Mounted(line) for line in table.splitlines()]
-    whole = [each.point.rstrip("/") for each in seen if each.kind == "proc" and each.root == "/"]
-    return [
-        point for point in whole
-        if not any(more.point == f"{point}/sys" and "ro" in more.options for more in seen)
-    ]  # fmt: skip
+    """Return the procfs of a mount table whose /proc/sys can be written: core_pattern is there.
+
+    Told by the ids of mounts, since an attacker renames while the kernel writes the table.
+    """
+    lines = [line.split(" ") for line in table.splitlines()]
+    procs = [fields for fields in lines if fields[fields.index("-", 6) + 1] == "proc"]
+    protected = {
+        parent for _, parent, _, root, _, options, *_ in procs
+        if root == "/sys" and "ro" in options.split(",")
+    }  # fmt: skip
+    return [fields[4] for fields in procs if fields[3] == "/" and fields[0] not in protected]
 
 
 def test_the_search_for_an_exposed_procfs_finds_one():
     plain = "5 1 0:3 / /tmp/proc rw - proc proc rw"
-    elsewhere = "6 5 0:3 /sys /proc/sys ro - proc proc rw"
+    elsewhere = "6 4 0:3 /sys /proc/sys ro - proc proc rw"
+    writable = "6 5 0:3 /sys /tmp/proc/sys rw - proc proc rw"
     good = "6 5 0:3 /sys /tmp/proc/sys ro - proc proc rw"
-    assert exposed(plain) == exposed(f"{plain}\n{elsewhere}") == ["/tmp/proc"]
+    for table in (plain, f"{plain}\n{elsewhere}", f"{plain}\n{writable}"):
+        assert exposed(table) == ["/tmp/proc"]
     assert exposed(f"{plain}\n{good}") == []
 
 

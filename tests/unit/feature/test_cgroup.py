@@ -85,7 +85,7 @@ def test_processes_are_listed_of_all_levels(tmp_path):
 def test_processes_are_killed_by_pid_where_there_is_no_cgroup_kill(tmp_path, monkeypatch):
     child = subprocess.Popen(["sleep", "60"])
     rounds = [[0, child.pid], [child.pid], []]
-    monkeypatch.setattr(filesystem, "processes", lambda directory: rounds.pop(0))
+    monkeypatch.setattr(removal, "processes", lambda directory: rounds.pop(0))
     removal.kill(str(tmp_path))
     assert child.wait(10) == -signal.SIGKILL
     assert not rounds
