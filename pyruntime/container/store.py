@@ -139,7 +139,8 @@ class Entry:
         if not _is_whole(state):
             cure = f"use delete --force {self.id}"
             raise errors.RuntimeFailure(f"{self.path('state.json')} is not a state of ours; {cure}")
-        return state
+        saved: State = state
+        return saved
 
     def traces(self) -> tuple[str, str]:
         """Return what `trace` noted: the cgroup's directory and a host mount, empty for none."""

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-
 from functional import inside
 from functional.inside import refused, said
 from functional.played import compiled
+
 from pyruntime.feature import seccomp, seccomp_cache, seccomp_compile
 from pyruntime.kernel import door
 

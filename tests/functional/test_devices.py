@@ -4,7 +4,6 @@ import os
 import stat
 
 import pytest
-
 from functional import inside
 from functional.inside import refused, said
 

@@ -1,8 +1,8 @@
 """The session keyring of a container."""
 
 import pytest
-
 from functional.inside import said
+
 from pyruntime.kernel import door, keyring
 
 KEYS = "cat /proc/keys"

@@ -68,7 +68,7 @@ def test_two_hundred_containers_leave_nothing(runtime, bundle, containers):
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda _: None, range(AT_ONCE)))  # its threads are there before counting
         assert live(0) == [(0, "", "")] * 4
-        before = machine(containers.root)
+        before = machine(containers.root) | {"keyrings": 0}  # of many-0 it may be there yet
         outcomes = list(pool.map(live, range(1, COUNT + 1)))
     wrong = [outcome for outcome in outcomes if outcome != [(0, "", "")] * 4]
     assert wrong == []

@@ -4,9 +4,9 @@ import os
 import stat
 
 import pytest
-
 from functional import inside
 from functional.inside import mounts, refused, said
+
 from pyruntime.spec import words
 
 INFO = "cat /proc/self/mountinfo"
@@ -55,7 +55,7 @@ def tree(containers, tmp_path):
     """A callable that makes a tmpfs with another one at `sub`, both with the options given."""
     made = []
 
-    def grow(*options, sub_options=None, propagation="private"):
+    def grow(*options, propagation="private"):
         top = tmp_path / f"tree{len(made)}"
         top.mkdir()
         made.append(top)
@@ -64,10 +64,10 @@ def tree(containers, tmp_path):
         inside.mount("-t", "tmpfs", "tmpfs", top / "sub")
         (top / "file").write_text("top\n")
         (top / "sub/file").write_text("below\n")
-        for place, words in ((top / "sub", sub_options or options), (top, options)):
+        for place in (top / "sub", top):
             inside.mount(f"--make-{propagation}", place)
-            if words:
-                inside.mount("-o", ",".join(("remount", "bind", *words)), place)
+            if options:
+                inside.mount("-o", ",".join(("remount", "bind", *options)), place)
         return top
 
     yield grow

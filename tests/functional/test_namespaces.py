@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from functional import inside
 from functional.inside import refused, running, said
+
 from pyruntime.feature import procfs
 
 # type: the name below /proc/PID/ns, and unshare(1)'s option

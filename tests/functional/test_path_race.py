@@ -82,6 +82,8 @@ def test_no_mount_and_no_directory_ever_lands_outside(tmp_path):
             with open("/proc/self/mountinfo") as table:
                 strayed = [line for line in table if f" {outside}" in line]
             os.write(writer, f"{dict(outcomes)} strayed={len(strayed)}".encode())
+        except BaseException as error:
+            os.write(writer, repr(error).encode())
         finally:
             os._exit(0)
     attacker = os.fork()

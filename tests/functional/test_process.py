@@ -4,9 +4,9 @@ import os
 import stat
 
 import pytest
-
 from functional import inside
 from functional.inside import CAPABILITIES, refused, said, status
+
 from pyruntime.feature import capabilities
 
 STATUS = "cat /proc/self/status"

@@ -3,7 +3,6 @@
 import os
 
 import pytest
-
 from functional import inside
 from functional.inside import Mounted, mounts, refused, said
 

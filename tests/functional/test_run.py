@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -266,17 +267,20 @@ def test_two_runs_of_one_id_do_not_disturb_each_other(runtime, foreground, journ
     assert born.wait(LONGEST) == 137
 
 
-def test_delete_force_does_not_trouble_a_run_in_the_foreground(
-    runtime, foreground, journal, tmp_path
+def test_delete_force_and_the_end_of_a_run_do_not_disturb_each_other(
+    runtime, foreground, journal, bundle, tmp_path
 ):
     """Engines delete while the runtime that waits is still there to delete by itself."""
-    for _ in range(10):
+    script = f"echo poststop >> {journal}/after"
+    bundle.config["hooks"] = {"poststop": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}
+    for number in range(1, 21):
         born = foreground("echo > /journal/ready; sleep 1000")
         appears(journal / "ready")
-        done = runtime("delete", "--force", "c1")
-        assert (done.returncode, done.stderr) == (0, "")
-        assert born.wait(LONGEST) == 137
-        assert (tmp_path / "errors").read_text() == ""
+        with ThreadPoolExecutor(2) as pool:
+            both = pool.map(lambda _: runtime("delete", "--force", "c1"), range(2))
+            assert [(done.returncode, done.stderr) for done in both] == [(0, "")] * 2
+        assert (born.wait(LONGEST), (tmp_path / "errors").read_text()) == (137, "")
+        assert (journal / "after").read_text() == "poststop\n" * number
         (journal / "ready").unlink()
 
 

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from functional import inside
 from functional.inside import refused, said
 

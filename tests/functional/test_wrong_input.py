@@ -113,7 +113,9 @@ LINES = {  # a command line: (words, exit code, words of the error)
     "no such container": (["start", "nx"], 1, "container does not exist"),
     "a missing bundle": (["create", "--bundle", "/no/such", "x"], 1, "/no/such: no such file or directory"),
     "a bundle that is a file": (["run", "--bundle", "/etc/passwd", "x"], 1, "/etc/passwd: not a directory"),
-    "a directory without config": (["run", "--bundle", "/usr", "x"], 1, "JSON specification file config.json not found"),
+    "a bundle without config": (
+        ["run", "--bundle", "/usr", "x"], 1, "JSON specification file config.json not found",
+    ),
     "a top root": (["--root", "/", "list"], 1, "Option --root argument should not be set to /"),
     "an unknown format": (["--log-format", "xml", "list"], 1, "invalid log-format: xml"),
     "another driver": (["--systemd-cgroup", "create", "x"], 1, "--systemd-cgroup is not supported yet"),

@@ -13,11 +13,11 @@ import os
 import shutil
 import sys
 
+import conftest
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import conftest
 from pyruntime.kernel import mount, process
 
 pytestmark = pytest.mark.root

@@ -8,7 +8,7 @@ import pytest
 from functional import inside
 from security import hostile
 
-ROUNDS = int(os.environ.get("PYRUNTIME_CASES", "70"))
+ROUNDS = int(os.environ.get("PYRUNTIME_CASES", "50"))
 
 
 def listing(directory):

@@ -264,7 +264,7 @@ def test_a_neighbour_in_the_pid_namespace_cannot_either(
     log = out / "found"
     inside.eventually(lambda: log.exists() and "scanning" in log.read_text())
     bundle.save()
-    for _ in range(40):
+    for _ in range(25):
         runtime("run", "--bundle", bundle.path, "c1")
         assert hostile.alive(victim.pid), "killed by the runtime"
         runtime("delete", "--force", "c1")

@@ -84,7 +84,7 @@ def test_the_inner_context_is_kept():
 
 
 def test_other_errors_pass_untouched():
-    with pytest.raises(ValueError, match="^mine$"), errors.doing("try"):
+    with pytest.raises(ValueError, match=r"^mine$"), errors.doing("try"):
         raise ValueError("mine")
     with pytest.raises(errors.NotFound), errors.doing("try"):
         raise errors.NotFound

@@ -3,12 +3,12 @@
 import copy
 import json
 
-import pytest
-
 import busybox
+import pytest
+from unit.spec import configs
+
 from pyruntime.container.plan import Plan, Wishes
 from pyruntime.feature.host import Host
-from unit.spec import configs
 
 HOST = Host(0, "/sys/fs/cgroup", "/user", (6, 1), 40)
 

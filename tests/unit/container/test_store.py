@@ -58,7 +58,7 @@ def test_a_state_is_read_as_it_was_saved(claim):
     claim.save(SAVED)
     assert claim.load() == SAVED
     assert os.stat(claim.path("state.json")).st_mode & 0o777 == 0o600
-    assert os.listdir(claim.directory) == ["state.json"]
+    assert "state.json.new" not in os.listdir(claim.directory)
 
 
 def test_a_reader_sees_the_old_state_or_the_new_one(claim):
