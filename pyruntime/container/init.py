@@ -55,9 +55,11 @@ def main(plan: Plan, line: Line, gifts: Gifts) -> NoReturn:
         _join_keyring(plan)
         order = _last_steps(plan, line, gifts, root)
 
+        written = _write(order)
+
         line.say("ready")
         line.expect("proceed")
-        _become_native(order, gifts)
+        _become_native(written, order, gifts)
     except errors.RuntimeFailure as failure:
         line.say("failed", failure.say())
     except Exception as error:  # noqa: BLE001 - nothing may leave the child but in words
@@ -207,11 +209,16 @@ def _last_steps(plan: Plan, line: Line, gifts: Gifts, root: int) -> script.Order
     )
 
 
-def _become_native(order: script.Order, gifts: Gifts) -> NoReturn:
-    """Execute the native program with its script; the end of Python in this process."""
+def _write(order: script.Order) -> int:
+    """Write the native program's script, while the payload's limits are not set yet."""
     content = script.encode(script.compose(order))
+    with doing("write the script of the native program"):
+        return memfd.sealed("script", content, executable=False)
+
+
+def _become_native(written: int, order: script.Order, gifts: Gifts) -> NoReturn:
+    """Execute the native program with its script; the end of Python in this process."""
     with doing("execute the native program"):
-        written = memfd.sealed("script", content, executable=False)
         for descriptor in (written, *order.descriptors()):
             posix.set_inheritable(descriptor, True)
         memfd.execute(gifts.player, ["pyruntime", "init"], [str(written)])

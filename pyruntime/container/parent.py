@@ -88,6 +88,10 @@ class Birth:
         if plan.wishes.waits:
             gifts.go, gifts.result = self.entry.make_fifos()
         gifts.namespaces = namespaces.open_paths(plan.namespaces)
+        if plan.sysctls and plan.namespaces.paths:
+            from pyruntime.feature import sysctl
+
+            sysctl.refuse_callers(plan.sysctls, plan.namespaces.paths)
         gifts.player = memfd.sealed("pyruntime", player.player(), executable=True)
         self._make_cgroup()
 
@@ -189,10 +193,13 @@ class Birth:
 
     def _check_alive(self) -> None:
         """End of file also comes when the native program was killed, by its own filter say."""
+        if not self.plan.wishes.waits:
+            return
+        patience = 0 if pidfds.is_ending(self.pid) else posix.WNOHANG
         waiting = posix.waitid(
-            posix.P_PIDFD, self.pidfd, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
+            posix.P_PIDFD, self.pidfd, posix.WEXITED | posix.WNOWAIT | patience
         )
-        if waiting is not None and self.plan.wishes.waits:
+        if waiting is not None:
             raise errors.ChildFailed(
                 "the container's init was killed before it could wait for start"
                 f" (signal {waiting.si_status}); does the seccomp profile allow read, close,"

@@ -72,7 +72,7 @@ def _protect(root: int, where: str) -> None:
     """Mount a read-only clone of the tree at `where` onto itself."""
     try:
         target = path.resolve(root, where)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     tree = mount.open_tree(target, "", recursive=True)
     try:
@@ -94,7 +94,7 @@ class _Cover:
         """Cover one path, unless it is missing."""
         try:
             target = path.resolve(self.root, where)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         cover = self._directory() if attach.is_directory(target) else self._file()
         try:

@@ -89,11 +89,26 @@ def _read(entry: Mount, bundle: str) -> MountStep:
         "/" + path.clean(path.join(bundle, source)) if bound else source,
     )
     for option in options:
-        _sort(step, option)
+        for word in _words(option):
+            _sort(step, word)
     if kind == "tmpfs" and step.add & mount.ATTR_RDONLY and not step.remount:
         step.add &= ~mount.ATTR_RDONLY
         step.late = True
     return step
+
+
+def _words(option: str) -> list[str]:
+    """Take an option apart at its commas, as mount(2) does; `\\,` and quotes keep one."""
+    if "," not in option or option in words.MOUNT_OPTIONS:
+        return [option]
+    found, quoted = [""], False
+    for place, character in enumerate(option):
+        quoted ^= character == '"'
+        if character == "," and not quoted and option[place - 1 : place] != "\\":
+            found.append("")
+        else:
+            found[-1] += character
+    return [word for word in found if word]
 
 
 def _sort(step: MountStep, option: str) -> None:
@@ -235,22 +250,28 @@ def _attach(step: MountStep, root: int, made: int) -> None:
     directory = attach.is_directory(made)
     place = path.make_directory if directory else path.make_file
     target = place(root, step.destination)
-    if path.magic(target) == mount.PROC_SUPER_MAGIC and not _may_cover_proc(step, made):
+    try:
+        keep_out_of_proc(step, target, path.magic(made) == mount.PROC_SUPER_MAGIC)
+    except BaseException:
         posix.close(target)
-        raise errors.RuntimeFailure(
-            f'"{step.destination}" cannot be mounted because it is inside /proc'
-        )
+        raise
     attach.onto_present(root, step.destination, made, target)
 
 
-def _may_cover_proc(step: MountStep, made: int) -> bool:
-    """Tell whether a mount may lie in procfs: procfs over itself, and a few harmless files.
+def keep_out_of_proc(step: MountStep, target: int, procfs: bool) -> None:  # noqa: FBT001
+    """Let only procfs be /proc, and only a few harmless files lie in it.
 
     The destination's spelling is not enough: a link of the image may lead into /proc.
+
+    Raises:
+        RuntimeFailure: it is neither.
     """
+    where = f'"{step.destination}" cannot be mounted because it is'
     if step.destination == "/proc":
-        return path.magic(made) == mount.PROC_SUPER_MAGIC
-    return step.destination in _OVER_PROC
+        if not procfs:
+            raise errors.RuntimeFailure(f"{where} not of type proc")
+    elif path.magic(target) == mount.PROC_SUPER_MAGIC and step.destination not in _OVER_PROC:
+        raise errors.RuntimeFailure(f"{where} inside /proc")
 
 
 def make_readonly(step: MountStep, mounted: int) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import posix
 
+from pyruntime import errors
 from pyruntime.feature import mounts
 from pyruntime.kernel import mount, path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.feature.mounts import MountStep
+
+_PAGE = 4095  # mount(2) cuts its data off there without a word
 
 
 def apply(step: MountStep, root: int) -> None:
@@ -43,9 +46,16 @@ def _mount_at_once(step: MountStep, root: int) -> None:
     runs yet.
     """
     told = [key if value is None else f"{key}={value}" for key, value in step.options]
+    data = ",".join(told)
+    if len(data) > _PAGE:
+        raise errors.RuntimeFailure(
+            f"mount {step.source} on {step.destination}: the options are longer than the"
+            f" {_PAGE} bytes that mount(2) takes"
+        )
     target = path.make_directory(root, step.destination)
     try:
-        mount.legacy(step.source, target, step.kind, ",".join(told))
+        mounts.keep_out_of_proc(step, target, step.kind == "proc")
+        mount.legacy(step.source, target, step.kind, data)
         made = path.resolve(root, step.destination)
         try:
             if path.mount_id(made) == path.mount_id(target):

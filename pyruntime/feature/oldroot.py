@@ -6,6 +6,9 @@ import posix
 
 from pyruntime.kernel import mount
 
+# In mountinfo; the backslash itself comes last.
+_ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\"))
+
 
 def mount_of(directory: str) -> str:
     """Return the mount point that holds `directory`: the longest that is a prefix of it."""
@@ -30,10 +33,10 @@ def mountinfo() -> list[list[str]]:
             content += piece
     finally:
         posix.close(descriptor)
-    lines = content.decode("utf-8", "surrogateescape").splitlines()
+    lines = content.decode("utf-8", "surrogateescape").rstrip("\n").split("\n")
     fields = [line.split(" ") for line in lines]
     for line in fields:
-        for escape, character in (("\\040", " "), ("\\011", "\t"), ("\\134", "\\")):
+        for escape, character in _ESCAPES:
             line[4] = line[4].replace(escape, character)
     return fields
 

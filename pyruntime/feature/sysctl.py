@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import posix
 
+from pyruntime import errors
 from pyruntime.errors import doing
 from pyruntime.feature.step import Step
-from pyruntime.kernel import path
+from pyruntime.kernel import namespace, path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.spec.shapes import Config
+
+
+# Whose parameters these are: the type, and its name below /proc/self/ns.
+_OWNERS = (
+    ("sys/net/", "network", "net"),
+    ("sys/kernel/domainname", "uts", "uts"),
+    ("sys/", "ipc", "ipc"),
+)
 
 
 class SysctlStep(Step):
@@ -43,6 +52,19 @@ def plan(config: Config) -> list[SysctlStep]:
     """Work out the parameters of a checked config, in its order."""
     wanted = config.get("linux", {}).get("sysctl") or {}
     return [SysctlStep(key, value) for key, value in wanted.items()]
+
+
+def refuse_callers(steps: list[SysctlStep], paths: dict[str, str]) -> None:
+    """Refuse parameters of a namespace that is joined by path but is the caller's own, as runc.
+
+    Raises:
+        RuntimeFailure: the parameter, and the type of its namespace.
+    """
+    for step in steps:
+        kind, name = next(owner[1:] for owner in _OWNERS if step.file.startswith(owner[0]))
+        own = namespace.identity(f"/proc/self/ns/{name}")
+        if kind in paths and namespace.identity(paths[kind]) == own:
+            raise errors.RuntimeFailure(f'sysctl "{step.key}" not allowed in host {kind} namespace')
 
 
 def apply(step: SysctlStep, procfs: int) -> None:

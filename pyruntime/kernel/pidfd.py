@@ -9,6 +9,7 @@ import _signal
 import errno
 import posix
 
+_PF_EXITING = 0x4
 DEAD = ("Z", "X", "x")
 
 
@@ -29,6 +30,24 @@ def stat(pid: int) -> tuple[str, int] | None:
     finally:
         posix.close(descriptor)
     return fields[0].decode("ascii"), int(fields[19])
+
+
+def is_ending(pid: int) -> bool:
+    """Tell whether a process has begun to end: its files close before waitid(2) can see it.
+
+    The flag PF_EXITING in field 9 of /proc/PID/stat (linux/sched.h).
+    """
+    try:
+        descriptor = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    try:
+        flags = posix.read(descriptor, 1024).rpartition(b")")[2].split()[6]
+    except ProcessLookupError:
+        return True
+    finally:
+        posix.close(descriptor)
+    return bool(int(flags) & _PF_EXITING)
 
 
 def open_process(pid: int, start_time: int) -> int | None:

@@ -90,6 +90,8 @@ def sysctls_have_their_namespace(config: Config) -> list[Problem]:
 
 
 def _sysctl_refusal(config: Config, key: str) -> str:
+    if not {"", "/", "//"}.isdisjoint(key.split(".")):  # as a path: nothing, `.` and `..`
+        return "is not a parameter's name"
     if key in words.IPC_SYSCTLS or key.startswith("fs.mqueue."):
         own = namespace(config, "ipc") is not None
         return "" if own else "is not allowed in the hosts ipc namespace"
@@ -119,13 +121,16 @@ def dotted(key: str) -> str:
 
 def devices_have_numbers(config: Config) -> list[Problem]:
     """Major and minor are required unless the type is p (config-linux.md, "Devices")."""
-    return [
-        (f"/linux/devices/{place}/{name}", f"is missing; a device {device['type']} needs it")
-        for place, device in enumerate(config.get("linux", {}).get("devices", ()))
-        if device["type"] != "p"
-        for name in ("major", "minor")
-        if name not in device
-    ]
+    found: list[Problem] = []
+    for place, device in enumerate(config.get("linux", {}).get("devices", ())):
+        numbers = (("major", device.get("major"), 0xFFF), ("minor", device.get("minor"), 0xFFFFF))
+        for name, number, highest in numbers:  # of the kernel's dev_t
+            where = f"/linux/devices/{place}/{name}"
+            if number is not None and not 0 <= number <= highest:
+                found.append((where, f"must be from 0 to {highest}"))
+            elif number is None and device["type"] != "p":
+                found.append((where, f"is missing; a device {device['type']} needs it"))
+    return found
 
 
 def device_rules_have_access(config: Config) -> list[Problem]:

@@ -53,6 +53,16 @@ def destinations_are_free(config: Config) -> list[Problem]:
     return found
 
 
+def binds_are_asked_for(config: Config) -> list[Problem]:
+    """The type alone makes no bind mount, and no file system has this name (config.md)."""
+    told = 'no such device: type "bind" needs the option bind or rbind'
+    return [
+        (f"/mounts/{place}/type", told)
+        for place, mount in enumerate(config.get("mounts", ()))
+        if mount.get("type") == "bind" and not is_bind(mount)
+    ]
+
+
 def binds_have_no_data(config: Config) -> list[str]:
     """Warn: a bind mount makes no file system that could take options.
 
@@ -94,6 +104,7 @@ def relative_destinations(config: Config) -> list[str]:
 
 RULES = (
     (destinations_are_free, ("/mounts",)),
+    (binds_are_asked_for, ("/mounts",)),
     (mappings_are_complete, ("/mounts", "/linux/namespaces")),
 )
 WARNINGS = (binds_have_no_data, relative_destinations)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _NICE = range(-20, 20)
 
+_NO_ID = 0xFFFFFFFF
+
 
 def version_is_known(config: Config) -> list[Problem]:
     """Only 1.x is understood (config.md, "Specification version")."""
@@ -56,6 +58,16 @@ def environment_is_assignments(config: Config) -> list[Problem]:
             wrong = "name cannot be empty" if entry[:1] == "=" else "missing '='"
             found.append((f"/process/env/{place}", f"invalid environment variable: {wrong}"))
     return found
+
+
+def ids_are_ids(config: Config) -> list[Problem]:
+    """The highest number is -1 to setresuid(2), which leaves the ids of the runtime in place."""
+    user: Any = config.get("process", {}).get("user") or {}
+    named = [("uid", user.get("uid")), ("gid", user.get("gid"))]
+    groups = user.get("additionalGids") or []
+    named += [(f"additionalGids/{place}", group) for place, group in enumerate(groups)]
+    told = f"{_NO_ID} is no id: to the kernel it means that nothing changes"
+    return [(f"/process/user/{name}", told) for name, number in named if number == _NO_ID]
 
 
 def limits_are_single(config: Config) -> list[Problem]:
@@ -125,6 +137,7 @@ RULES = (
     (process_is_present, ("/process",)),
     (arguments_are_present, ("/process/args",)),
     (environment_is_assignments, ("/process/env",)),
+    (ids_are_ids, ("/process/user",)),
     (limits_are_single, ("/process/rlimits",)),
     (scheduler_is_consistent, ("/process/scheduler",)),
     (names_have_their_namespace, ("/hostname", "/domainname", "/linux/namespaces")),
