@@ -33,6 +33,8 @@ class Claim(store.Entry):
                 posix.mkdir(self.directory, 0o700)
             except FileExistsError:
                 raise errors.AlreadyExists from None
+            flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
+            posix.close(posix.open(self.path("lock"), flags, 0o600))
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all.
@@ -65,7 +67,7 @@ class Claim(store.Entry):
         Raises:
             KernelError: it cannot be written.
         """
-        self.write("traces", f"{cgroup}\n{mounted}\n".encode("utf-8", "surrogateescape"))
+        self.write("traces", jsonfile.encode([cgroup, mounted]).encode("utf-8"))
 
     def make_fifos(self) -> tuple[int, int]:
         """Make both fifos and open them for both ends, so that neither open waits nor ends.

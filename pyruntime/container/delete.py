@@ -117,7 +117,6 @@ def _clear(directory: str, mounted: str, *, leftovers: bool) -> None:
             removal.kill(directory)
         removal.remove(directory)
     if mounted:
-        from pyruntime.kernel import mount
+        from pyruntime.feature import hostroot
 
-        with errors.doing("unmount", mounted):
-            mount.detach(mounted)
+        hostroot.take_off(mounted)

@@ -18,18 +18,20 @@ class Gifts:
     namespaces: those to join, open, by type.
     player: the native program, a sealed memfd.
     filter: the compiled seccomp program.
+    root: the rootfs where the parent has mounted it, on the host; else None.
     go, result: the fifos of the start protocol; None in `run`.
     activation: LISTEN_FDS words of the environment (sd_listen_fds(3)).
     state: what state.json will say.
     """
 
-    __slots__ = ("activation", "filter", "go", "namespaces", "parents", "player", "result", "state")
+    __slots__ = ("activation", "filter", "go", "namespaces", "parents", "player", "result", "root", "state")
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.parents: list[int] = []
         self.namespaces: dict[str, int] = {}
         self.player = -1
+        self.root: int | None = None
         self.filter: Filter | None = None
         self.go: int | None = None
         self.result: int | None = None

@@ -36,8 +36,8 @@ def main(plan: Plan, line: Line, gifts: Gifts) -> NoReturn:
 
         namespaces.enter(plan.namespaces, gifts.namespaces)
         _set_names(plan)
-        root = _attach_root(plan)
-        late = _mount_all(plan, root, gifts)
+        root = _attach_root(plan, gifts)
+        late, anchors = _mount_all(plan, root, gifts)
         _make_devices(plan, root)
         _make_working_directory(plan, root)
         procfs_handle = _open_procfs(plan)
@@ -48,7 +48,7 @@ def main(plan: Plan, line: Line, gifts: Gifts) -> NoReturn:
 
         _replace_null(root)
         _set_sysctls(plan, procfs_handle)
-        masks.apply(plan.masks, root)
+        masks.apply(plan.masks, root, anchors)
         for step, mounted in late:
             mounts.make_readonly(step, mounted)
         rootfs.finish(plan.rootfs)
@@ -76,21 +76,26 @@ def _set_names(plan: Plan) -> None:
             door.call(step.call, name, len(name))
 
 
-def _attach_root(plan: Plan) -> int:
+def _attach_root(plan: Plan, gifts: Gifts) -> int:
     """Cut the mount namespace off from the caller's and mount the rootfs."""
-    if plan.namespaces.has("mount"):
-        rootfs.isolate(plan.rootfs)
+    if gifts.root is not None:
+        return gifts.root
+    rootfs.isolate(plan.rootfs)
     return rootfs.attach(plan.rootfs)
 
 
-def _mount_all(plan: Plan, root: int, gifts: Gifts) -> list[tuple[mounts.MountStep, int]]:
-    """Take the mount list in order; return what is to become read-only at the end."""
-    late = []
+def _mount_all(
+    plan: Plan, root: int, gifts: Gifts
+) -> tuple[list[tuple[mounts.MountStep, int]], dict[str, int]]:
+    """Take the mount list in order; return what becomes read-only at the end, and proc and sysfs."""
+    late, anchors = [], {}
     for step in plan.mounts:
         mounted = mounts.apply(step, root, gifts.namespaces.get("pid"))
-        if mounted is not None:
+        if mounted is not None and step.late:
             late.append((step, mounted))
-    return late
+        elif mounted is not None:
+            anchors[step.destination] = mounted
+    return late, anchors
 
 
 def _make_devices(plan: Plan, root: int) -> None:

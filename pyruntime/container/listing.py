@@ -21,7 +21,7 @@ def containers(root: str) -> list[dict[str, object]]:
         KernelError: the root cannot be listed.
     """
     with doing("list", root):
-        names = sorted(name for name in posix.listdir(root) if not name.startswith(store.RESERVED))
+        names = sorted(name for name in posix.listdir(root) if store.is_id(name))
     found = []
     for name in names:
         entry = Entry(root, name)

@@ -17,7 +17,7 @@ from pyruntime.errors import doing
 from pyruntime.feature import namespaces
 from pyruntime.feature.cgroup import devices as device_rules
 from pyruntime.feature.cgroup import filesystem as cgroup
-from pyruntime.kernel import memfd, mount, process
+from pyruntime.kernel import memfd, process
 from pyruntime.kernel import pidfd as pidfds
 
 TYPE_CHECKING = False
@@ -76,7 +76,7 @@ class Birth:
         """Make what the child is born into: state directory, filter, fifos, cgroup."""
         plan, gifts = self.plan, self.gifts
         self.undoing.append(self.entry.remove)
-        self.entry.trace(self.state["cgroup"], self.state["mounted"])
+        self.entry.trace(self.state["cgroup"], "")
         self.entry.write("config.json", raw)
         if plan.filter:
             from pyruntime.feature import seccomp
@@ -94,12 +94,22 @@ class Birth:
             sysctl.refuse_callers(plan.sysctls, plan.namespaces.paths)
         gifts.player = memfd.sealed("pyruntime", player.player(), executable=True)
         self._make_cgroup()
+        if plan.rootfs.change == "chroot":
+            self._mount_on_host()
 
     def _make_cgroup(self) -> None:
         """Make the cgroup with its device rules, before anything can run in it."""
         self.cgroup, made = cgroup.make(self.plan.cgroup)
         self.undoing.append(lambda: cgroup.unmake(self.plan.cgroup, made))
         device_rules.apply(self.plan.device_rules, self.cgroup)
+
+    def _mount_on_host(self) -> None:
+        """Mount the rootfs of a container without a mount namespace, noted by its mount's id."""
+        from pyruntime.feature import hostroot
+
+        self.gifts.root, self.state["mounted"] = hostroot.attach(self.plan.rootfs)
+        self.undoing.append(lambda: hostroot.take_off(self.state["mounted"]))
+        self.entry.trace(self.state["cgroup"], self.state["mounted"])
 
     def _beget(self) -> None:
         """Make the child; it never returns from here."""
@@ -133,18 +143,22 @@ class Birth:
 
     def _serve(self) -> None:
         """Answer the child until it closes its end: the native program waits, or has executed."""
-        replies = {
-            "hooks": self._run_hooks,
-            "ready": self._release,
-            "pid": self._adopt,
-            "warn": _warn,
-        }
-        while (message := self.line.hear()) is not None:
-            word, text = message
-            if word == "failed":
-                raise errors.ChildFailed(text)
-            replies[word](text)
+        replies = {"hooks": self._run_hooks, "ready": self._release, "pid": self._adopt}
+        expected = ["hooks", "ready"] + ["pid"] * ("pid" in self.plan.namespaces.paths)
+        try:
+            while (message := self.line.hear()) is not None:
+                word, text = message
+                if word == "failed":
+                    raise errors.ChildFailed(text)
+                if word not in expected:
+                    raise errors.ChildFailed(f"the container's init said {word!r} out of turn")
+                del expected[: expected.index(word) + 1]
+                replies[word](text)
+        except BrokenPipeError:
+            expected.append("ready")
         self.line.close()
+        if expected:
+            raise errors.ChildFailed("container's init was killed while it was made")
         self._check_alive()
 
     def _run_hooks(self, _text: str) -> None:
@@ -175,12 +189,19 @@ class Birth:
     def _adopt(self, digits: str) -> None:
         """Take the process in the joined pid namespace for the container's.
 
-        It is our child by CLONE_PARENT, and its maker, which was our first child, ends now.
+        It is our child by CLONE_PARENT, and its maker, which was our first child, ends now. The
+        number may have been forged by whoever got hold of the socket: only a child is taken.
         """
+        pid = int(digits)
+        try:
+            posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT)
+        except (ChildProcessError, OverflowError):
+            raise errors.ChildFailed(f"process {pid} is not the container's") from None
+        maker = self.pid
         posix.close(self.pidfd)
-        posix.waitpid(self.pid, 0)
-        self.pid = int(digits)
-        self.pidfd = posix.pidfd_open(self.pid, 0)
+        self.pid, self.pidfd = pid, posix.pidfd_open(pid, 0)
+        if maker != pid:
+            posix.waitpid(maker, 0)
         self._save()
         self.line.say("proceed")
 
@@ -219,8 +240,6 @@ class Birth:
             posix.waitpid(self.pid, 0)
         except ChildProcessError:
             pass
-        if self.state["mounted"]:
-            mount.detach(self.state["mounted"])
 
     def undo(self) -> None:
         """Undo everything in reverse order; what cannot be undone is said, and the rest goes on."""
@@ -258,7 +277,7 @@ def _first_state(plan: Plan) -> State:
         "created": f"{seconds}.{now % 10**9:09d}Z",
         "annotations": config.get("annotations") or {},
         "cgroup": plan.cgroup.directory,
-        "mounted": plan.rootfs.directory if plan.rootfs.change == "chroot" else "",
+        "mounted": "",
         "private_pid": "pid" in plan.namespaces.new,
         "hooks": {
             name: (config.get("hooks") or {}).get(name) or [] for name in ("poststart", "poststop")

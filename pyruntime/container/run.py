@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyruntime.container.caller import Caller
 
 _SIGCHLD, _SIGURG = 17, 23
-_SIG_BLOCK, _SIG_SETMASK = 0, 2
+_SIG_BLOCK = 0
 # Stopping the process is the terminal's wish for the runtime itself.
 _KEPT = frozenset((9, 19, _SIGCHLD, _SIGURG))
 
@@ -59,16 +59,26 @@ def run(
     preserve = activation.kept(caller, preserve_fds)
     wishes = Wishes(no_pivot=no_pivot, no_new_keyring=no_new_keyring, preserve=preserve, waits=False)
     everything = _signal.valid_signals()
-    mask = _signal.pthread_sigmask(_SIG_BLOCK, everything)
+    _signal.pthread_sigmask(_SIG_BLOCK, everything)  # for good: the status is the payload's
     birth = create.begin(root, id, caller, bundle, pid_file, wishes)
     _run_poststart(birth)
     if detach:
         return 0
     code = _attend(birth, everything)
     if not keep:
-        delete.remove(birth.entry, birth.state, caller)
-    _signal.pthread_sigmask(_SIG_SETMASK, mask)
+        _remove(birth)
     return code
+
+
+def _remove(birth: parent.Birth) -> None:
+    """Remove the container, unless somebody else's delete has been quicker."""
+    try:
+        lock = birth.entry.lock()
+        birth.entry.load()
+    except errors.NotFound:
+        return
+    delete.remove(birth.entry, birth.state, birth.caller)
+    posix.close(lock)
 
 
 def _run_poststart(birth: parent.Birth) -> None:

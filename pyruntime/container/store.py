@@ -44,10 +44,10 @@ _KINDS = {
     "private_pid": bool,
     "hooks": dict,
 }
-RESERVED = "@"  # begins the names below the root that are no containers; no id can hold it
 GO, RESULT = "exec.fifo", "exec.result"
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+.-")
 _CLOEXEC = posix.O_CLOEXEC
+_LONGEST_NAME = 255
 
 
 def check_id(id: str) -> None:  # noqa: A002 - the spec's word
@@ -56,8 +56,14 @@ def check_id(id: str) -> None:  # noqa: A002 - the spec's word
     Raises:
         UsageError: it is not.
     """
-    if not id or not _ALLOWED.issuperset(id) or id in (".", "..") or len(id) > 255:
+    if not is_id(id):
         raise errors.UsageError("invalid container ID format")
+
+
+def is_id(name: str) -> bool:
+    """Tell whether a name can be a container's id."""
+    plain = bool(name) and _ALLOWED.issuperset(name) and len(name) <= _LONGEST_NAME
+    return plain and name not in (".", "..")
 
 
 class Entry:
@@ -91,9 +97,8 @@ class Entry:
         Raises:
             NotFound: there is no such container.
         """
-        flags = posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW | _CLOEXEC
         try:
-            descriptor = posix.open(self.path("lock"), flags, 0o600)
+            descriptor = posix.open(self.path("lock"), posix.O_RDWR | posix.O_NOFOLLOW | _CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             raise errors.NotFound from None
         if patience is None:
@@ -145,10 +150,11 @@ class Entry:
     def traces(self) -> tuple[str, str]:
         """Return what `trace` noted: the cgroup's directory and a host mount, empty for none."""
         try:
-            told = self.read("traces").decode("utf-8", "surrogateescape").split("\n")
-        except OSError:
+            told = jsonfile.decode(self.read("traces").decode("utf-8", "replace"), "traces")
+            cgroup, mounted = told
+        except (OSError, errors.RuntimeFailure, TypeError, ValueError):
             return "", ""
-        return (told[0], told[1]) if len(told) > 1 else ("", "")
+        return str(cgroup), str(mounted)
 
     def has(self, name: str) -> bool:
         """Tell whether a file of the directory exists."""
@@ -174,11 +180,18 @@ class Entry:
         """
         with doing("remove the state directory", self.directory):
             try:
-                for name in posix.listdir(self.directory):
-                    posix.unlink(self.path(name))
+                flags = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | _CLOEXEC
+                directory = posix.open(self.directory, flags)
+            except FileNotFoundError:
+                return
+            try:
+                for name in posix.listdir(directory):
+                    posix.unlink(name, dir_fd=directory)
                 posix.rmdir(self.directory)
             except FileNotFoundError:
                 return
+            finally:
+                posix.close(directory)
 
 
 def _is_whole(state: object) -> bool:

@@ -6,7 +6,6 @@
                             ◀─ hooks            "all is mounted, the root not yet changed"
       prestart, createRuntime
       hooked ──────────────────────────────▶   createContainer; changes the root, sheds Python
-                            ◀─ warn TEXT        any time; goes to the caller's log
                             ◀─ ready            "everything is done but the last steps"
       rlimits, state.json
       proceed ─────────────────────────────▶   becomes the native program, which plays the script
@@ -32,7 +31,7 @@ from pyruntime import errors
 
 LONGEST = 16384
 
-_KNOWN = ("hooks", "ready", "warn", "failed")
+_KNOWN = ("hooks", "ready", "failed")
 
 
 class Line:

@@ -119,15 +119,17 @@ def _exists(where: str) -> bool:
 def _make(step: DeviceStep, root: int) -> None:
     """Make the node, or bind the host's where mknod is not allowed; then verify what is there.
 
-    CVE-2026-41579: mode and owner are set through the verified descriptor, never by path.
+    CVE-2026-41579: the owner is set through the verified descriptor, never by path; and only of
+    what was made, since what lies there may be the host's, bound by the mount list.
     """
     directory, name = path.open_parent(root, step.path)
     try:
         try:
             number = posix.makedev(step.major, step.minor)
             posix.mknod(name, step.type | step.mode, number, dir_fd=directory)
+            made = True
         except FileExistsError:
-            pass
+            made = False
         except PermissionError:
             _bind(step, root)
             return
@@ -136,18 +138,10 @@ def _make(step: DeviceStep, root: int) -> None:
         posix.close(directory)
     try:
         verify(node, step)
-        _grant(node, step)
+        if made and step.owner != (0, 0):
+            path.chown(node, *step.owner)
     finally:
         posix.close(node)
-
-
-def _grant(node: int, step: DeviceStep) -> None:
-    """Give a verified node its owner and, where it was there before, its mode."""
-    known = posix.fstat(node)
-    if (known.st_uid, known.st_gid) != step.owner:
-        path.chown(node, *step.owner)
-    if known.st_mode & 0o7777 != step.mode:
-        path.chmod(node, step.mode)
 
 
 def _bind(step: DeviceStep, root: int) -> None:

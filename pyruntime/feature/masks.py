@@ -49,8 +49,15 @@ def plan(config: Config) -> list[Step]:
     return [*(ReadonlyPathStep(where) for where in readonly), *(MaskStep(where) for where in masked)]
 
 
-def apply(steps: list[Step], root: int) -> None:
+def apply(steps: list[Step], root: int, anchors: dict[str, int]) -> None:
     """Hide and protect the paths inside `root`; those that are missing are left out.
+
+    Args:
+        steps: what to do.
+        root: descriptor of the container's root.
+        anchors: descriptors of its proc and sysfs mounts, by destination. What lies in these is
+            looked up from there: who shares the rootfs can rename the directory `proc` with the
+            mount on it, and a path from the root would then be missing (CVE-2023-28642).
 
     Raises:
         KernelError: a mount call failed.
@@ -60,19 +67,28 @@ def apply(steps: list[Step], root: int) -> None:
         for step in steps:
             if isinstance(step, ReadonlyPathStep):
                 with doing("make read-only", step.path):
-                    _protect(root, step.path)
+                    _protect(*_anchored(step.path, root, anchors))
             elif isinstance(step, MaskStep):
                 with doing("mask the path", step.path):
-                    cover.hide(step.path)
+                    cover.hide(*_anchored(step.path, root, anchors))
     finally:
         cover.close()
+
+
+def _anchored(where: str, root: int, anchors: dict[str, int]) -> tuple[int, str]:
+    """Return the directory to look a path up from, and the path from there."""
+    cleaned = "/" + path.clean(where)
+    for destination, mounted in anchors.items():
+        if cleaned.startswith(destination + "/"):
+            return mounted, cleaned[len(destination) + 1 :]
+    return root, cleaned
 
 
 def _protect(root: int, where: str) -> None:
     """Mount a read-only clone of the tree at `where` onto itself."""
     try:
         target = path.resolve(root, where)
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return
     tree = mount.open_tree(target, "", recursive=True)
     try:
@@ -90,15 +106,15 @@ class _Cover:
     def __init__(self, root: int) -> None:
         self.root, self.null, self.empty = root, -1, -1
 
-    def hide(self, where: str) -> None:
-        """Cover one path, unless it is missing."""
+    def hide(self, anchor: int, where: str) -> None:
+        """Cover one path, seen from `anchor`, unless it is missing."""
         try:
-            target = path.resolve(self.root, where)
-        except (FileNotFoundError, NotADirectoryError):
+            target = path.resolve(anchor, where)
+        except FileNotFoundError:
             return
         cover = self._directory() if attach.is_directory(target) else self._file()
         try:
-            attach.onto_present(self.root, where, cover, target)
+            attach.onto_present(anchor, where, cover, target)
         finally:
             if cover != self.empty:
                 posix.close(cover)

@@ -142,7 +142,8 @@ def apply(step: MountStep, root: int, pid_namespace: int | None) -> int | None:
         pid_namespace: descriptor of the one that a procfs shall show; None for the present one.
 
     Returns:
-        For a tmpfs that is to become read-only late, its descriptor; else None.
+        The descriptor of a tmpfs that is to become read-only late, and of proc and sysfs, whose
+        masks are to come; else None.
 
     Raises:
         KernelError: what could not be mounted where, with the file system's own words.
@@ -161,7 +162,7 @@ def apply(step: MountStep, root: int, pid_namespace: int | None) -> int | None:
         except BaseException:
             posix.close(made)
             raise
-    if step.late:
+    if step.late or step.kind in ("proc", "sysfs"):
         return made
     posix.close(made)
     return None

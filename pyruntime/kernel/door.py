@@ -66,7 +66,6 @@ _COMMON = {
     "openat2": 437,
     "pidfd_getfd": 438,
     "mount_setattr": 442,
-    "fchmodat2": 452,
 }
 _X86_64 = {
     "read": 0, "write": 1, "close": 3, "mmap": 9, "rt_sigaction": 13, "rt_sigprocmask": 14,

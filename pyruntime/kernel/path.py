@@ -27,6 +27,7 @@ _AT_EMPTY_PATH = 0x1000
 _STATX_MNT_ID = 0x1000
 _RESOLVE_ATTEMPTS = 128
 _MAKE_ROUNDS = 64
+_PROC_SUPER_MAGIC = 0x9FA0
 
 # struct open_how, as laid out before: a create asks the same few things eighty times.
 _statx = bytearray(256)
@@ -224,31 +225,19 @@ def chown(node: int, uid: int, gid: int) -> None:
     door.call("fchownat", node, "", uid, gid, _AT_EMPTY_PATH)
 
 
-def chmod(node: int, mode: int) -> None:
-    """Change the mode of an open (O_PATH) node, by a way of the runtime's own before Linux 6.6.
-
-    Raises:
-        OSError: as fchmodat2(2) gives it.
-    """
-    try:
-        door.call("fchmodat2", node, "", mode, _AT_EMPTY_PATH)
-    except OSError as error:
-        if error.errno != errno.ENOSYS:
-            raise
-        posix.chmod(f"/proc/self/fd/{node}", mode)
-
-
 def read_file(root: int, path: str, limit: int) -> bytes:
     """Read a small regular file inside `root`.
 
-    O_NONBLOCK and the check keep a planted fifo or device from holding or feeding the runtime.
+    O_NONBLOCK and the check keep a planted fifo or device from holding or feeding the runtime; a
+    link into procfs would tell of the runtime itself.
 
     Raises:
         OSError: EINVAL where it is no regular file, EFBIG over `limit` bytes, else as open gives.
     """
     descriptor = resolve(root, path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY)
     try:
-        if posix.fstat(descriptor).st_mode & 0o170000 != 0o100000:
+        regular = posix.fstat(descriptor).st_mode & 0o170000 == 0o100000
+        if not regular or magic(descriptor) == _PROC_SUPER_MAGIC:
             raise OSError(errno.EINVAL, "not a regular file", path)
         content = b""
         while piece := posix.read(descriptor, limit + 1 - len(content)):

@@ -26,7 +26,7 @@ def raw(end, packet):
 
 @pytest.mark.parametrize(
     ("word", "text"),
-    [("hooks", ""), ("ready", ""), ("warn", "a b  c"), ("failed", "mount /proc: é"), ("warn", "two\nlines")],
+    [("hooks", ""), ("ready", ""), ("failed", "a b  c"), ("failed", "mount é"), ("failed", "two\nlines")],
 )
 def test_a_word_and_its_text_arrive(ends, word, text):
     parent, child = ends
@@ -36,11 +36,11 @@ def test_a_word_and_its_text_arrive(ends, word, text):
 
 def test_each_message_is_a_packet(ends):
     parent, child = ends
-    child.say("warn", "one")
-    child.say("warn", "two")
+    child.say("hooks")
     child.say("ready")
+    child.say("failed", "one")
     child.close()
-    assert [parent.hear() for _ in range(4)] == [("warn", "one"), ("warn", "two"), ("ready", ""), None]
+    assert [parent.hear() for _ in range(4)] == [("hooks", ""), ("ready", ""), ("failed", "one"), None]
 
 
 def test_the_players_number_is_a_pid(ends):
@@ -50,7 +50,7 @@ def test_the_players_number_is_a_pid(ends):
 
 
 @pytest.mark.parametrize(
-    "packet", [b"exec /bin/x: no such file", b"hooked", b"proceed", b"-1", b"4 2", b"Ready", b"pid 7", b"\xff\xfe"]
+    "packet", [b"exec /bin/x: no such file", b"hooked", b"proceed", b"-1", b"4 2", b"Ready", b"pid 7", b"warn x", b"\xff\xfe"]
 )
 def test_anything_else_is_the_players_failure(ends, packet):
     parent, child = ends
