@@ -97,22 +97,16 @@ class Entry:
         Raises:
             NotFound: there is no such container.
         """
-        try:
-            descriptor = posix.open(self.path("lock"), posix.O_RDWR | posix.O_NOFOLLOW | _CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError):
-            raise errors.NotFound from None
-        if patience is None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            return descriptor
-        limit = time.monotonic() + patience
-        while time.monotonic() < limit:
+        while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(0.01)
-            else:
-                break
-        return descriptor
+                flags = posix.O_RDWR | posix.O_NOFOLLOW | _CLOEXEC
+                descriptor = posix.open(self.path("lock"), flags)
+            except (FileNotFoundError, NotADirectoryError):
+                raise errors.NotFound from None
+            _flock(descriptor, patience)
+            if posix.fstat(descriptor).st_nlink:
+                return descriptor
+            posix.close(descriptor)  # deleted while we waited; the id may be a new container's
 
     def read(self, name: str) -> bytes:
         """Read a file of the directory.
@@ -199,3 +193,18 @@ def _is_whole(state: object) -> bool:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         return False
     return all(isinstance(state.get(key), kind) for key, kind in _KINDS.items())
+
+
+def _flock(descriptor: int, patience: float | None) -> None:
+    """Take the lock, or stop waiting for it after `patience` seconds."""
+    if patience is None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return
+    limit = time.monotonic() + patience
+    while time.monotonic() < limit:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.01)
+        else:
+            return
