@@ -58,7 +58,7 @@ install: $(NATIVE) ## install below PREFIX=/usr/local, staged in DESTDIR
 	    2>/dev/null | sed 1d > '$(STAGED)/pyruntime/_commit'
 	$(PYTHON) -IS -m compileall -q -f --invalidation-mode unchecked-hash \
 	    -s '$(DESTDIR)' -p / '$(STAGED)/pyruntime'
-	$(PYTHON) -IS pyruntime/packing.py '$(STAGED)' '$(LIBDIR)'
+	$(PYTHON) -IS -X no_debug_ranges pyruntime/packing.py '$(STAGED)' '$(LIBDIR)'
 	sed 's|@LIBDIR@|$(LIBDIR)|' pyruntime/data/launcher > '$(DESTDIR)$(BINDIR)/pyruntime'
 	chmod 755 '$(DESTDIR)$(BINDIR)/pyruntime'
 

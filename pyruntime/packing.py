@@ -1,6 +1,6 @@
 """Write the file that `packed.py` reads, and the stamp that `installation.py` reads.
 
-    python3 -IS pyruntime/packing.py STAGED TREE
+    python3 -IS -X no_debug_ranges pyruntime/packing.py STAGED TREE
 
 STAGED is the directory that now holds the package, TREE the one that will hold it (they differ by
 DESTDIR). Run by `make install`, never by the runtime.
@@ -8,6 +8,7 @@ DESTDIR). Run by `make install`, never by the runtime.
 
 from __future__ import annotations
 
+import ast
 import json
 import marshal
 import os
@@ -61,6 +62,37 @@ def modules(staged: str, command: str) -> list[str]:
     return list(json.loads(subprocess.run(words, check=True, capture_output=True).stdout))
 
 
+class Bare(ast.NodeTransformer):
+    """Take out what only type checkers read: a tenth of the code, and as much of its time."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """Drop the annotation of the result."""
+        self.generic_visit(node)
+        node.returns = None
+        return node
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        """Drop the annotation of an argument."""
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        """Make a plain assignment of it, or nothing."""
+        if node.value is None:
+            return ast.copy_location(ast.Pass(), node)
+        return ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node)
+
+    def visit_If(self, node: ast.If) -> ast.AST:
+        """Drop the imports for type checkers."""
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return ast.copy_location(ast.Pass(), node)
+        return self.generic_visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
+        """Drop the import that concerned annotations."""
+        return ast.copy_location(ast.Pass(), node) if node.module == "__future__" else node
+
+
 def compiled(staged: str, tree: str, name: str) -> tuple[str, bool, Any]:
     """Return a module's name, whether it is a package, and its code without docstrings.
 
@@ -70,9 +102,9 @@ def compiled(staged: str, tree: str, name: str) -> tuple[str, bool, Any]:
     package = os.path.isdir(os.path.join(staged, path))
     path += "/__init__.py" if package else ".py"
     with open(os.path.join(staged, path), "rb") as source:
-        text = source.read()
+        bare = ast.fix_missing_locations(Bare().visit(ast.parse(source.read())))
     file = os.path.join(tree, path)
-    return name, package, compile(text, file, "exec", dont_inherit=True, optimize=2)
+    return name, package, compile(bare, file, "exec", dont_inherit=True, optimize=2)
 
 
 def pack(staged: str, tree: str) -> bytes:
