@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 PACKAGE = "pyruntime"
-# What each command loads beside its own file, without warnings, hooks, filters and errors.
+# What each command loads beside its own file, without warnings, hooks and errors.
 HOT = {
-    "create": ("container.caller", "container.create"),
-    "run": ("container.caller", "container.run"),
+    "create": ("container.caller", "container.create", "feature.seccomp"),
+    "run": ("container.caller", "container.run", "feature.seccomp"),
     "start": ("container.start",),
     "state": ("container.state",),
     "kill": ("container.kill",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyruntime import jsonfile
+from pyruntime import plainjson
 from pyruntime.container import state
 
 TYPE_CHECKING = False
@@ -12,4 +12,10 @@ if TYPE_CHECKING:
 
 def perform(line: Line, root: str) -> str:
     """Return the state as JSON, two spaces a level and no newline at the end, as runc's."""
-    return jsonfile.encode_indented(state.state(root, line.words[0]), "  ")
+    document = state.state(root, line.words[0])
+    text = plainjson.indented(document)
+    if text is None:
+        from pyruntime import jsonfile
+
+        text = jsonfile.encode_indented(document, "  ")
+    return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posix
 
-from pyruntime import errors, jsonfile
+from pyruntime import errors, jsonfile, plainjson
 from pyruntime.container import store
 from pyruntime.errors import doing
 
@@ -59,7 +59,8 @@ class Claim(store.Entry):
         Raises:
             KernelError: it cannot be written.
         """
-        self.write("state.json", jsonfile.encode(state).encode("utf-8", "surrogateescape"))
+        text = plainjson.write(state) or jsonfile.encode(state)
+        self.write("state.json", text.encode("utf-8", "surrogateescape"))
 
     def trace(self, cgroup: str, mounted: str) -> None:
         """Note what will exist outside of the directory, before it does.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posix
-import select
 
 from pyruntime import errors
 from pyruntime.container import kill, status
@@ -64,6 +63,8 @@ def end(saved: State) -> None:
     if pidfd is None:
         return
     kill.send(saved, kill.SIGKILL)
+    import select
+
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     if not poll.poll(_PATIENCE_S * 1000):
@@ -79,7 +80,7 @@ def remove(entry: Entry, saved: State, by: Caller | None = None) -> None:
     """
     _clear(saved["cgroup"], saved["mounted"], leftovers=not saved["private_pid"])
     entry.remove()
-    if saved["hooks"]["poststop"]:
+    if "poststop" in saved["hooks"]:
         from pyruntime.container import afterlife, caller  # load much, few containers have hooks
 
         hooks = afterlife.saved(saved, "poststop")

@@ -148,6 +148,7 @@ def _replace_null(root: int) -> None:
             posix.close(devices.open_null(root))
             with doing("open the container's", "/dev/null"):
                 null = path.resolve(root, "/dev/null", posix.O_RDWR | posix.O_NOFOLLOW)
+                devices.verify_null(null)  # it may have been exchanged since the look at it
                 posix.dup2(null, number)
                 posix.close(null)
 

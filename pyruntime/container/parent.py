@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pyruntime.container.store import State
 
 _OCI_VERSION = "1.3.0"
+_LONGEST_PID = 10
 _LIMIT_CURES = {errno.EPERM: "raising a hard limit needs CAP_SYS_RESOURCE"}
 _CGROUP_CURES = {
     errno.EACCES: "the cgroup is not delegated to this user",
@@ -192,10 +193,10 @@ class Birth:
         It is our child by CLONE_PARENT, and its maker, which was our first child, ends now. The
         number may have been forged by whoever got hold of the socket: only a child is taken.
         """
-        pid = int(digits)
+        pid = int(digits[:_LONGEST_PID])
         try:
             posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT)
-        except (ChildProcessError, OverflowError):
+        except (OSError, OverflowError):
             raise errors.ChildFailed(f"process {pid} is not the container's") from None
         maker = self.pid
         posix.close(self.pidfd)
@@ -280,6 +281,8 @@ def _first_state(plan: Plan) -> State:
         "mounted": "",
         "private_pid": "pid" in plan.namespaces.new,
         "hooks": {
-            name: (config.get("hooks") or {}).get(name) or [] for name in ("poststart", "poststop")
+            name: wishes
+            for name, wishes in (config.get("hooks") or {}).items()
+            if name in ("poststart", "poststop") and wishes
         },
     }

@@ -9,7 +9,7 @@ container can see is a way to the host's interpreter (CVE-2019-5736).
 Against the first, `seal` leaves nothing to find: no path, no finder, no hook. What the child
 needs is loaded before clone3; what is missing fails loudly here instead of being fetched there.
 Against the second, the child shows itself to no process of the container before it has become the
-native program (INIT.md 1: the own pid namespace is empty but for it, a joined one is entered by
+native program (the own pid namespace is empty but for it, a joined one is entered by
 the native program).
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posix
-import select
 
 from pyruntime import errors
 from pyruntime.container import status
@@ -36,7 +35,7 @@ def start(root: str, id: str) -> None:  # noqa: A002
     state = entry.load()
     status.require("start", entry, state)
     release(entry, state)
-    if state["hooks"]["poststart"]:
+    if "poststart" in state["hooks"]:
         _run_poststart(state)
     posix.close(lock)
 
@@ -70,6 +69,8 @@ def release(entry: Entry, state: State) -> None:
 
 def _read_to_end(result: int, pidfd: int | None) -> bytes:
     """Read until the native program has closed its end, by execve or by its own end."""
+    import select
+
     poll = select.poll()
     poll.register(result, select.POLLIN)
     if pidfd is not None:
@@ -79,6 +80,8 @@ def _read_to_end(result: int, pidfd: int | None) -> bytes:
         ready = dict(poll.poll())
         if ready.get(result, 0) & select.POLLIN:
             told += posix.read(result, _LONGEST_RESULT)
+            if len(told) >= _LONGEST_RESULT:  # more than the native program says: somebody else
+                return told[:_LONGEST_RESULT]
         elif ready.get(result, 0) & select.POLLHUP or pidfd in ready:
             return told
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posix
 
-from pyruntime import errors, jsonfile
+from pyruntime import errors
 from pyruntime.kernel import pidfd as pidfds
 
 TYPE_CHECKING = False
@@ -84,4 +84,6 @@ def encoded(state: State, status: str, pid: int) -> str:
     Raises:
         TypeError: never, the state is JSON.
     """
+    from pyruntime import jsonfile
+
     return jsonfile.encode(document(state, status, pid))

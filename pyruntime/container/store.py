@@ -15,12 +15,9 @@ The root itself is 0700 and ours, so no component of these paths is under somebo
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import posix
-import time
 
-from pyruntime import errors, jsonfile
+from pyruntime import errors, plainjson
 from pyruntime.errors import doing
 
 TYPE_CHECKING = False
@@ -134,7 +131,12 @@ class Entry:
             content = self.read("state.json")
         except (FileNotFoundError, NotADirectoryError):
             raise errors.NotFound from None
-        state = jsonfile.decode(content.decode("utf-8", "surrogateescape"), self.path("state.json"))
+        text = content.decode("utf-8", "surrogateescape")
+        state: Any = plainjson.read(text)
+        if state is None:
+            from pyruntime import jsonfile
+
+            state = jsonfile.decode(text, self.path("state.json"))
         if not _is_whole(state):
             cure = f"use delete --force {self.id}"
             raise errors.RuntimeFailure(f"{self.path('state.json')} is not a state of ours; {cure}")
@@ -144,6 +146,8 @@ class Entry:
     def traces(self) -> tuple[str, str]:
         """Return what `trace` noted: the cgroup's directory and a host mount, empty for none."""
         try:
+            from pyruntime import jsonfile
+
             told = jsonfile.decode(self.read("traces").decode("utf-8", "replace"), "traces")
             cgroup, mounted = told
         except (OSError, errors.RuntimeFailure, TypeError, ValueError):
@@ -162,9 +166,8 @@ class Entry:
         """Remove a file of the directory, if it is there."""
         try:
             posix.unlink(self.path(name))
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise
+        except FileNotFoundError:
+            return
 
     def remove(self) -> None:
         """Remove the directory and what is in it; an id that is gone is no error.
@@ -197,9 +200,13 @@ def _is_whole(state: object) -> bool:
 
 def _flock(descriptor: int, patience: float | None) -> None:
     """Take the lock, or stop waiting for it after `patience` seconds."""
+    import fcntl
+
     if patience is None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         return
+    import time
+
     limit = time.monotonic() + patience
     while time.monotonic() < limit:
         try:

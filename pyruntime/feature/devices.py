@@ -205,3 +205,12 @@ def open_null(root: int) -> int:
         node = path.resolve(root, null.path, path.O_PATH | path.O_NOFOLLOW)
     verify(node, null)
     return node
+
+
+def verify_null(node: int) -> None:
+    """Check that an open node is the null device.
+
+    Raises:
+        RuntimeFailure: it is something else.
+    """
+    verify(node, _default(*words.DEFAULT_DEVICES[0]))

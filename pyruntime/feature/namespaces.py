@@ -75,7 +75,7 @@ def open_paths(step: NamespacesStep) -> dict[str, int]:
 def enter(step: NamespacesStep, opened: dict[str, int]) -> None:
     """Join the opened namespaces and make the time namespace; called in the child.
 
-    The pid namespace is left out: Python never enters one that has processes in it (INIT 3.2).
+    The pid namespace is left out: Python never enters one that has processes in it.
 
     Raises:
         KernelError: setns(2) or unshare(2) failed.

@@ -16,7 +16,7 @@ def private() -> int:
     """Make a detached procfs of the present namespaces for the runtime's own writes.
 
     Raises:
-        OSError: fsmount(2) refuses (INIT 6.2).
+        OSError: fsmount(2) refuses.
     """
     return _make([], None)
 
@@ -54,7 +54,7 @@ def _make(options: list[Option], namespace: int | None) -> int:
 
 def _made_inside(namespace: int, options: list[Option]) -> int:
     """Let a child in the namespace make it; the descriptor's number comes through a pipe."""
-    own = posix.open("/proc/self/ns/pid", posix.O_RDONLY)
+    own = posix.pidfd_open(posix.getpid(), 0)
     reader, writer = posix.pipe2(posix.O_CLOEXEC)
     process.setns(namespace, process.CLONE_NEWPID)
     try:

@@ -6,10 +6,10 @@ Without the door to raw system calls: state, start, kill and delete need no more
 from __future__ import annotations
 
 import _signal
-import errno
 import posix
 
 _PF_EXITING = 0x4
+_EINVAL = 22
 DEAD = ("Z", "X", "x")
 
 
@@ -60,8 +60,10 @@ def open_process(pid: int, start_time: int) -> int | None:
     """
     try:
         pidfd = posix.pidfd_open(pid, 0)
+    except ProcessLookupError:
+        return None
     except OSError as error:
-        if error.errno in (errno.ESRCH, errno.EINVAL):
+        if error.errno == _EINVAL:  # no leader of a thread group has this number
             return None
         raise
     known = stat(pid)

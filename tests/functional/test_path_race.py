@@ -1,4 +1,4 @@
-"""Mount destinations under attack (CVE-2021-30465, CVE-2024-45310; INIT 6.1).
+"""Mount destinations under attack (CVE-2021-30465, CVE-2024-45310).
 
 An attacker exchanges a directory with a link to the outside, removes it and renames it back, as
 fast as it can, while mount points are made and mounted on below it.

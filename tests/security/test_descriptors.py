@@ -112,7 +112,7 @@ def preserving(runtime, bundle, count, given):
 
 
 def test_preserved_descriptors_are_those_of_the_caller_and_no_others(bundle, runtime):
-    """FEATURES 6, the row without a CVE: 3 are open, 3 are kept; 4 are refused."""
+    """The flaw without a CVE: 3 are open, 3 are kept; 4 are refused."""
     given = [os.memfd_create(f"given{number}") for number in range(3)]
     try:
         bundle.config["process"]["args"] = ["sh", "-c", _KINDS]
