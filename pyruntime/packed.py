@@ -13,7 +13,6 @@ when the file was made for another Python.
 
 from __future__ import annotations
 
-import gc
 import marshal
 import posix
 import sys
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
     Table = dict[str, tuple[int, int]]
     Modules = tuple[tuple[str, bool, CodeType], ...]
+
+_LARGE = 1 << 17
 
 
 def serve(file: int, base: int, table: Table) -> None:
@@ -36,10 +37,13 @@ def serve(file: int, base: int, table: Table) -> None:
         base: where in it the sets begin.
         table: which set lies where.
     """
-    gc.disable()  # nothing here lives long enough, and a collection touches every page
     for word in sys.argv[1:]:
         if word in table:
             offset, size = table[word]
+            if size > _LARGE:
+                import gc
+
+                gc.disable()  # what is loaded stays, and a collection would touch every page
             load(marshal.loads(posix.pread(file, size, base + offset)))  # noqa: S302 - installed
             return
 

@@ -28,12 +28,13 @@ RECORD = _struct.Struct("<5BxH6Q8sQq")
 _SCRATCH_AT = 16  # in the header
 _RESULT_AT = RECORD.size - 8
 _WORD = (1 << 64) - 1
+_ERRNOS = 41  # up to ELOOP: execve(2), chdir(2) and the rest of the last steps know no higher ones
 
 
 def errno_texts() -> bytes:
     """Return what the player says for each errno, one text behind the other, number 0 first."""
-    texts = ["unknown error", *(errors.reason(number) for number in range(1, 134))]
-    return "".join(f": {text}\0" for text in texts).encode() + b"\0"
+    texts = ["unknown error", *map(errors.reason, range(1, _ERRNOS))]
+    return "".join([f": {text}\0" for text in texts]).encode() + b"\0"
 
 
 # Made once here: after seal() nothing may look for a catalogue of translated messages.
@@ -90,7 +91,7 @@ class Memory:
     def argument(self, argument: Argument) -> tuple[int, bool]:
         """Return the word for an argument, and whether the value lies where it points."""
         if isinstance(argument, int):
-            return argument & _WORD, False
+            return argument if argument >= 0 else argument & _WORD, False
         if isinstance(argument, str):
             return self.text(argument), False
         if isinstance(argument, bytes):

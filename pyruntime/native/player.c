@@ -85,6 +85,18 @@ static _Noreturn void fail(struct text *text)
 	leave(1);
 }
 
+/* The text of an errno; of one that the script has no text for, its number. */
+static void add_reason(struct text *text, u64 error)
+{
+	const char *reason = nth(SCRIPT->reasons, error);
+
+	add(text, reason);
+	if (reason == SCRIPT->reasons) {
+		add(text, " ");
+		add_number(text, error);
+	}
+}
+
 /* Say `words`, `object` and the reason; `error` is a negative errno, 0 for a failure without one. */
 static _Noreturn void fail_with(const char *words, const char *object, s64 error)
 {
@@ -94,7 +106,7 @@ static _Noreturn void fail_with(const char *words, const char *object, s64 error
 	add(&text, words);
 	add(&text, object);
 	if (error)
-		add(&text, nth(SCRIPT->reasons, (u64)-error));
+		add_reason(&text, (u64)-error);
 	fail(&text);
 }
 
