@@ -56,7 +56,9 @@ class SpecError(RuntimeFailure):
 
     def say(self) -> str:
         """Name each problem with its place."""
-        told = [f"{pointer}: {sentence}" if pointer else sentence for pointer, sentence in self.problems]
+        told = [
+            f"{pointer}: {sentence}" if pointer else sentence for pointer, sentence in self.problems
+        ]
         return "invalid config.json: " + "; ".join(told)
 
 
@@ -121,7 +123,10 @@ class doing:  # noqa: N801 - reads as a sentence: with doing("mount", "/proc"):
         """Begin."""
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Turn an OSError into a KernelError with the context."""
         if isinstance(error, OSError):

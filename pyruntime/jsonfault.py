@@ -1,4 +1,4 @@
-"""What is wrong with a JSON document, in plain words; and the package `json` as jsonfile's authority."""
+"""What is wrong with a JSON document, in plain words; and `json` as jsonfile's authority."""
 
 from __future__ import annotations
 

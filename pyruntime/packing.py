@@ -38,7 +38,8 @@ done = []
 class Watch:
     def find_spec(self, name, path=None, target=None):
         from _frozen_importlib_external import PathFinder
-        spec = PathFinder.find_spec(name, path, target) if name.split(".")[0] == "pyruntime" else None
+        ours = name.split(".")[0] == "pyruntime"
+        spec = PathFinder.find_spec(name, path, target) if ours else None
         if spec is not None:
             run = spec.loader.exec_module
             spec.loader.exec_module = lambda module: (run(module), done.append(module.__name__))

@@ -30,7 +30,7 @@ def signal_number(text: str) -> int:
     """
     digits = text.removeprefix("+")
     if digits.isascii() and digits.isdigit():
-        number = int(digits[-9:]) if len(digits.lstrip("0")) < 9 else -1  # noqa: PLR2004
+        number = int(digits[-9:]) if len(digits.lstrip("0")) < 9 else -1
     else:
         number = _named(text.upper().removeprefix("SIG"))
     if not 0 <= number < _signal.NSIG:
@@ -44,7 +44,7 @@ def _named(name: str) -> int:
     """Return the number of a signal by its name without SIG, -1 if there is none."""
     base, sign, distance = name[:5], name[5:6], name[6:]
     if base in ("RTMIN", "RTMAX") and sign and sign == ("+" if base == "RTMIN" else "-"):
-        if not (distance.isascii() and distance.isdigit()) or len(distance) > 2:  # noqa: PLR2004
+        if not (distance.isascii() and distance.isdigit()) or len(distance) > 2:
             return -1
         number = _named(base) + int(sign + distance)
         return number if _signal.SIGRTMIN <= number <= _signal.SIGRTMAX else -1

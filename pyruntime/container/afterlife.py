@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 def saved(state: State, name: str) -> list[HookStep]:
     """Return the hooks `name` that state.json remembers."""
-    return [hooks.HookStep(name, number, wish) for number, wish in enumerate(state["hooks"].get(name, []))]
+    return [
+        hooks.HookStep(name, number, wish)
+        for number, wish in enumerate(state["hooks"].get(name, []))
+    ]
 
 
 def run_hooks(steps: list[HookStep], state: State, word: str, caller: Caller) -> None:

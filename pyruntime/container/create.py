@@ -6,8 +6,8 @@ import posix
 
 from pyruntime import errors
 from pyruntime.container import activation, parent
-from pyruntime.container.plan import Plan, Wishes
 from pyruntime.container.claim import Claim
+from pyruntime.container.plan import Plan, Wishes
 from pyruntime.errors import doing
 from pyruntime.feature import host
 from pyruntime.kernel import path

@@ -19,7 +19,13 @@ def features() -> dict[str, object]:
         "linux": {
             "namespaces": namespaces.known(),
             "capabilities": capabilities.known(),
-            "cgroup": {"v1": False, "v2": True, "systemd": False, "systemdUser": False, "rdma": False},
+            "cgroup": {
+                "v1": False,
+                "v2": True,
+                "systemd": False,
+                "systemdUser": False,
+                "rdma": False,
+            },
             "seccomp": seccomp.known(),
             "apparmor": {"enabled": False},
             "selinux": {"enabled": False},

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from pyruntime.container.store import State
     from pyruntime.feature.seccomp import Filter
 
+
 class Gifts:
-    """Slots:
+    """What the child takes along.
 
     parents: descriptors that are only the parent's: its end of the talk, the lock, the cgroup.
     namespaces: those to join, open, by type.
@@ -24,7 +25,17 @@ class Gifts:
     state: what state.json will say.
     """
 
-    __slots__ = ("activation", "filter", "go", "namespaces", "parents", "player", "result", "root", "state")
+    __slots__ = (
+        "activation",
+        "filter",
+        "go",
+        "namespaces",
+        "parents",
+        "player",
+        "result",
+        "root",
+        "state",
+    )
 
     def __init__(self, state: State) -> None:
         self.state = state

@@ -87,7 +87,7 @@ def _attach_root(plan: Plan, gifts: Gifts) -> int:
 def _mount_all(
     plan: Plan, root: int, gifts: Gifts
 ) -> tuple[list[tuple[mounts.MountStep, int]], dict[str, int]]:
-    """Take the mount list in order; return what becomes read-only at the end, and proc and sysfs."""
+    """Take the mount list in order; return what becomes read-only late, and proc and sysfs."""
     late, anchors = [], {}
     for step in plan.mounts:
         mounted = mounts.apply(step, root, gifts.namespaces.get("pid"))
@@ -226,5 +226,5 @@ def _become_native(written: int, order: script.Order, gifts: Gifts) -> NoReturn:
     """Execute the native program with its script; the end of Python in this process."""
     with doing("execute the native program"):
         for descriptor in (written, *order.descriptors()):
-            posix.set_inheritable(descriptor, True)
+            posix.set_inheritable(descriptor, True)  # noqa: FBT003 - its one form
         memfd.execute(gifts.player, ["pyruntime", "init"], [str(written)])

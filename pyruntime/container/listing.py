@@ -10,7 +10,6 @@ from pyruntime.container.store import Entry
 from pyruntime.errors import doing
 
 
-
 def containers(root: str) -> list[dict[str, object]]:
     """Return the states of all containers below `root`, by id; broken ones are warned of.
 

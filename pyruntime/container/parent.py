@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyruntime.container.caller import Caller
-    from pyruntime.container.plan import Plan
     from pyruntime.container.claim import Claim
+    from pyruntime.container.plan import Plan
     from pyruntime.container.store import State
 
 _OCI_VERSION = "1.3.0"
@@ -45,7 +45,18 @@ _CGROUP_CURES = {
 class Birth:
     """The parent's side of one birth: the state that grows and the way back."""
 
-    __slots__ = ("caller", "cgroup", "entry", "gifts", "line", "pid", "pidfd", "plan", "state", "undoing")
+    __slots__ = (
+        "caller",
+        "cgroup",
+        "entry",
+        "gifts",
+        "line",
+        "pid",
+        "pidfd",
+        "plan",
+        "state",
+        "undoing",
+    )
 
     def __init__(self, entry: Claim, plan: Plan, caller: Caller) -> None:
         self.entry, self.plan, self.caller = entry, plan, caller
@@ -218,9 +229,7 @@ class Birth:
         if not self.plan.wishes.waits:
             return
         patience = 0 if pidfds.is_ending(self.pid) else posix.WNOHANG
-        waiting = posix.waitid(
-            posix.P_PIDFD, self.pidfd, posix.WEXITED | posix.WNOWAIT | patience
-        )
+        waiting = posix.waitid(posix.P_PIDFD, self.pidfd, posix.WEXITED | posix.WNOWAIT | patience)
         if waiting is not None:
             raise errors.ChildFailed(
                 "the container's init was killed before it could wait for start"

@@ -88,9 +88,13 @@ class Plan:
         self.hooks = {name: hooks.plan(config, name) for name in words.HOOKS}
         self.keyring = "" if wishes.no_new_keyring else f"_ses.{id}"
         self.limits = [
-            LimitStep(wish["type"], wish["soft"], wish["hard"]) for wish in process.get("rlimits") or []
+            LimitStep(wish["type"], wish["soft"], wish["hard"])
+            for wish in process.get("rlimits") or []
         ]
-        names = (("sethostname", config.get("hostname")), ("setdomainname", config.get("domainname")))
+        names = (
+            ("sethostname", config.get("hostname")),
+            ("setdomainname", config.get("domainname")),
+        )
         self.names = [NameStep(call, name) for call, name in names if name]
 
     def steps(self) -> list[Step]:

@@ -40,7 +40,7 @@ def home(uid: int, root: int) -> str:
     wanted = str(uid).encode("ascii")
     for line in lines.split(b"\n"):
         fields = line.split(b":")
-        if len(fields) >= 6 and fields[2] == wanted and b"\0" not in fields[5]:  # noqa: PLR2004
+        if len(fields) >= 6 and fields[2] == wanted and b"\0" not in fields[5]:
             return fields[5].decode("utf-8", "surrogateescape") or "/"
     return "/"
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import posix
-
 import _signal
+import posix
 
 from pyruntime import errors
 from pyruntime.container import activation, create, delete, status
 from pyruntime.container.plan import Wishes
-from pyruntime.kernel import process
 from pyruntime.kernel import pidfd as pidfds
+from pyruntime.kernel import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,11 +40,8 @@ def run(
 ) -> int:
     """Create and start a container.
 
-    Args:
-        detach: return when the payload runs.
-        keep: leave the stopped container for `delete`.
-        no_subreaper: do not adopt the orphans of the container.
-        others: as `create.create`.
+    The arguments are those of `create.create`, and: `detach` returns when the payload runs, `keep`
+    leaves the stopped container for `delete`, `no_subreaper` adopts no orphans of the container.
 
     Returns:
         The exit status of the payload, 128 and the signal's number when one ended it; 0 detached.
@@ -57,7 +53,9 @@ def run(
     if not detach and not no_subreaper:
         process.set_child_subreaper()
     preserve = activation.kept(caller, preserve_fds)
-    wishes = Wishes(no_pivot=no_pivot, no_new_keyring=no_new_keyring, preserve=preserve, waits=False)
+    wishes = Wishes(
+        no_pivot=no_pivot, no_new_keyring=no_new_keyring, preserve=preserve, waits=False
+    )
     everything = _signal.valid_signals()
     _signal.pthread_sigmask(_SIG_BLOCK, everything)  # for good: the status is the payload's
     birth = create.begin(root, id, caller, bundle, pid_file, wishes)

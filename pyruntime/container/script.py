@@ -113,14 +113,18 @@ def compose(order: Order) -> list[Operation]:
         *_signals(),
         chdir,  # as root: the payload's user may not be allowed to walk there
         *_inside(),
-        *_close(order),  # the last that a filter might refuse although the payload never asks for it
+        *_close(
+            order
+        ),  # the last that a filter might refuse although the payload never asks for it
         *([] if late else credentials.load_filter(order)),
         *credentials.bounding_set(order),  # PR_CAPBSET_DROP is EPERM after the ids
         *credentials.ids(order),
         *_chdir_again(order, chdir),
         *credentials.capability_sets(order),
         *credentials.no_new_privs(order),
-        *joining.fork(order),  # seen from a shared pid namespace only now, when nothing is left to take
+        *joining.fork(
+            order
+        ),  # seen from a shared pid namespace only now, when nothing is left to take
         *(credentials.load_filter(order) if late else []),
         *_wait(order),
         *_hooks(order),

@@ -86,9 +86,7 @@ class Capabilities(step.Step):
         return f"limit the capabilities to: {told}"
 
 
-def plan(
-    config: Any, last: int
-) -> tuple[Capabilities | None, list[str]]:
+def plan(config: Any, last: int) -> tuple[Capabilities | None, list[str]]:
     """Work the five sets out.
 
     The specification asks that a name which cannot be mapped be a warning, not an error.

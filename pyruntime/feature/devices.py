@@ -36,7 +36,9 @@ class DeviceStep(Step):
 
     __slots__ = ("major", "minor", "mode", "owner", "path", "type")
 
-    def __init__(self, where: str, kind: int, number: tuple[int, int], mode: int, owner: Owner) -> None:
+    def __init__(
+        self, where: str, kind: int, number: tuple[int, int], mode: int, owner: Owner
+    ) -> None:
         self.path, self.type, self.mode, self.owner = where, kind, mode, owner
         self.major, self.minor = number
 
@@ -44,7 +46,8 @@ class DeviceStep(Step):
         """Say it as mknod(1) does."""
         letter = {0o020000: "c", 0o060000: "b", 0o010000: "p"}[self.type]
         owner = "" if self.owner == (0, 0) else f" owned by {self.owner[0]}:{self.owner[1]}"
-        return f"make device {self.path} {letter} {self.major}:{self.minor} mode {self.mode:04o}{owner}"
+        number = f"{self.major}:{self.minor}"
+        return f"make device {self.path} {letter} {number} mode {self.mode:04o}{owner}"
 
 
 class LinkStep(Step):

@@ -1,4 +1,4 @@
-"""Hooks: programs that the caller has run at fixed points of a container's life; the plan of them."""
+"""Hooks: programs that are run at fixed points of a container's life; the plan of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ class HookStep(Step):
     def describe(self) -> str:
         """Name hook and command line."""
         limit = f" within {self.timeout} s" if self.timeout else ""
-        return f"run {self.name} hook #{self.number}: {' '.join([self.path, *self.args[1:]])}{limit}"
+        return (
+            f"run {self.name} hook #{self.number}: {' '.join([self.path, *self.args[1:]])}{limit}"
+        )
 
 
 def known() -> list[str]:

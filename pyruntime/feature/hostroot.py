@@ -1,4 +1,4 @@
-"""The rootfs of a container without a mount namespace: a mount on the host, taken off at the end."""
+"""The rootfs of a container without a mount namespace: on the host, taken off at the end."""
 
 from __future__ import annotations
 

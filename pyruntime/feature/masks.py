@@ -46,7 +46,10 @@ def plan(config: Config) -> list[Step]:
     linux = config.get("linux", {})
     readonly = dict.fromkeys(linux.get("readonlyPaths") or [])
     masked = dict.fromkeys(linux.get("maskedPaths") or [])
-    return [*(ReadonlyPathStep(where) for where in readonly), *(MaskStep(where) for where in masked)]
+    return [
+        *(ReadonlyPathStep(where) for where in readonly),
+        *(MaskStep(where) for where in masked),
+    ]
 
 
 def apply(steps: list[Step], root: int, anchors: dict[str, int]) -> None:

@@ -59,7 +59,9 @@ class MountStep(Step):
         told += [word for bit, word in words.ATTRIBUTE_NAMES if self.add & bit]
         told += ["r" + word for bit, word in words.ATTRIBUTE_NAMES if self.tree_add & bit]
         told += ["recursive"] if self.recursive else []
-        verb = "remount" if self.remount else "bind" if self.kind == "bind" else f"mount {self.kind}"
+        verb = (
+            "remount" if self.remount else "bind" if self.kind == "bind" else f"mount {self.kind}"
+        )
         source = f" {self.source}" if self.kind == "bind" else ""
         return f"{verb}{source} on {self.destination}" + (f" ({', '.join(told)})" if told else "")
 
@@ -98,7 +100,7 @@ def _read(entry: Mount, bundle: str) -> MountStep:
 
 
 def _words(option: str) -> list[str]:
-    """Take an option apart at its commas, as mount(2) does; `\\,` and quotes keep one."""
+    """Take an option apart at its commas, as mount(2) does; backslash and quotes keep one."""
     if "," not in option or option in words.MOUNT_OPTIONS:
         return [option]
     found, quoted = [""], False

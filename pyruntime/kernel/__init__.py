@@ -1,1 +1,1 @@
-"""Floor 0: what Linux can do, one thin function a system call; no policy and no word of the specification."""
+"""Floor 0: what Linux can do, one thin function a system call; no policy."""

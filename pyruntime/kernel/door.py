@@ -77,13 +77,14 @@ _X86_64 = {
     "ioprio_set": 251, "set_mempolicy": 238, "mknodat": 259, "unshare": 272, "dup3": 292,
     "pipe2": 293, "prlimit64": 302, "setns": 308, "sched_setattr": 314, "seccomp": 317,
     "memfd_create": 319, "bpf": 321, "execveat": 322, "statx": 332, "setsid": 112,
-    "sched_setaffinity": 203, "fchownat": 260, "getdents64": 217, "ppoll": 271, "getppid": 110, "kill": 62,
+    "sched_setaffinity": 203, "fchownat": 260, "getdents64": 217, "ppoll": 271, "getppid": 110,
+    "kill": 62,
 }  # fmt: skip
 _GENERIC = {
     "getcwd": 17, "dup3": 24, "fcntl": 25, "ioctl": 29, "ioprio_set": 30, "mknodat": 33,
     "umount2": 39, "mount": 40, "pivot_root": 41, "statfs": 43, "fstatfs": 44, "chdir": 49,
-    "fchdir": 50, "fchownat": 54, "chroot": 51, "close": 57, "pipe2": 59, "getdents64": 61, "read": 63,
-    "write": 64, "ppoll": 73, "capget": 90, "capset": 91, "personality": 92, "exit": 93,
+    "fchdir": 50, "fchownat": 54, "chroot": 51, "close": 57, "pipe2": 59, "getdents64": 61,
+    "read": 63, "write": 64, "ppoll": 73, "capget": 90, "capset": 91, "personality": 92, "exit": 93,
     "exit_group": 94, "unshare": 97, "sched_setaffinity": 122, "kill": 129, "rt_sigaction": 134,
     "rt_sigprocmask": 135, "setresuid": 147, "setresgid": 149, "setsid": 157, "setgroups": 159,
     "sethostname": 161, "setdomainname": 162, "umask": 166, "prctl": 167, "getppid": 173,

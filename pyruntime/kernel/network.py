@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-
 import _socket
+import fcntl
 
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
@@ -20,7 +19,9 @@ def raise_loopback() -> None:
     control = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
     try:
         request = b"lo".ljust(16, b"\0") + bytes(24)
-        flags = int.from_bytes(fcntl.ioctl(control.fileno(), _SIOCGIFFLAGS, request)[16:18], "little")
+        flags = int.from_bytes(
+            fcntl.ioctl(control.fileno(), _SIOCGIFFLAGS, request)[16:18], "little"
+        )
         raised = (flags | _IFF_UP).to_bytes(2, "little")
         fcntl.ioctl(control.fileno(), _SIOCSIFFLAGS, request[:16] + raised + bytes(22))
     finally:

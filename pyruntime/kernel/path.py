@@ -35,7 +35,7 @@ _hows: dict[tuple[int, int, int], bytes] = {}
 
 
 def openat2(directory: int, path: str, flags: int, resolve: int, mode: int = 0) -> int:
-    """Open `path` as openat2(2) does, close-on-exec.
+    """Make the call of that name: open `path`, close-on-exec.
 
     Raises:
         OSError: as the call gives it; EAGAIN (a `..` raced with a rename) is tried again.

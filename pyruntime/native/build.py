@@ -85,6 +85,6 @@ else:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:  # noqa: PLR2004
+    if len(sys.argv) != 2:
         raise SystemExit("usage: build.py OUT")
     compile_player(Path(sys.argv[1]))

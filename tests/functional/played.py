@@ -76,7 +76,7 @@ class Played:
             for descriptor in (text, *order.descriptors()):
                 os.set_inheritable(descriptor, True)
             memfd.execute(executable, ["pyruntime", "init"], [str(text)])
-        except BaseException as error:  # noqa: BLE001 - the child says it and ends
+        except BaseException as error:
             there.send(f"python: {error!r}".encode())
         finally:
             os._exit(99)

@@ -7,9 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
 import busybox
+import pytest
 
 RUNTIMES = ("prestart", "createRuntime", "poststart", "poststop")  # in the caller's namespaces
 OWN = ("createContainer", "startContainer")  # in the container's

@@ -9,9 +9,8 @@ import re
 import shutil
 import subprocess
 
-import pytest
-
 import busybox
+import pytest
 
 pytestmark = pytest.mark.skipif(shutil.which("runc") is None, reason="no runc to compare with")
 

@@ -9,9 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 import busybox
+import pytest
 
 OCI_KEYS = {"ociVersion", "id", "status", "pid", "bundle", "annotations"}
 LONGEST = 10.0
@@ -144,7 +143,7 @@ def test_a_damaged_state_is_told_clearly_and_deleted_by_force(
     damage(containers.root / "c1" / "state.json", change)
     for words in (["state", "c1"], ["kill", "c1", "KILL"], ["start", "c1"]):
         said = one_line(runtime(*words))
-        assert "state.json" in said or change is None and "container does not exist" in said
+        assert "state.json" in said or (change is None and "container does not exist" in said)
     assert is_alive(sleeper["pid"])
     forced = runtime("delete", "--force", "c1")
     assert (forced.returncode, forced.stderr) == (0, "")

@@ -262,11 +262,11 @@ def test_a_program_of_no_known_format_fails_at_start(runtime, bundle, containers
     file.chmod(0o755)
     bundle.config["process"]["args"] = ["/odd"]
     assert runtime("create", "--bundle", bundle.save(), "c1").returncode == 0
-    clear(runtime("start", "c1"), 1, 'exec /odd: exec format error')
+    clear(runtime("start", "c1"), 1, "exec /odd: exec format error")
     assert json.loads(runtime("state", "c1").stdout)["status"] == "stopped"
     assert runtime("delete", "c1").returncode == 0
     done = runtime("run", "--bundle", bundle.path, "c1")
-    clear(done, 1, "pyruntime run failed: ", 'exec /odd: exec format error')
+    clear(done, 1, "pyruntime run failed: ", "exec /odd: exec format error")
     assert containers.ids() == []
 
 

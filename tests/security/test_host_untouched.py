@@ -8,6 +8,7 @@ import pytest
 from functional import inside
 from security import hostile
 
+
 def mounted(point):
     """Return how many mounts lie on a directory."""
     return sum(line.split(" ")[4] == str(point) for line in hostile.mountinfo().splitlines())
