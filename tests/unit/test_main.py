@@ -350,7 +350,7 @@ def test_state_loads_what_it_needs_and_no_more():
         "pyruntime.container",
         "pyruntime.container.state",
         "pyruntime.errors",
-        "pyruntime.jsonfile",
+        "pyruntime.plainjson",
         "pyruntime.main",
     }
     assert not {"os", "re", "json", "click", "typing", "enum"} & set(json.loads(shown)["m"])
