@@ -13,24 +13,23 @@ _LONGEST_NUMBER = 18
 
 def write(document: dict[str, object]) -> str | None:
     """Return an object, a member a line; None unless all of it is plain."""
-    lines = []
-    for name, value in document.items():
-        text = _written(value)
-        if text is None or not _is_plain(name):
-            return None
-        lines.append(f'"{name}":{text}')
-    return "{\n" + ",\n".join(lines) + "\n}"
+    return _laid_out(document, '"', '":')
 
 
 def indented(document: dict[str, object]) -> str | None:
     """Return an object as Go's MarshalIndent with two spaces; None unless all of it is plain."""
+    return _laid_out(document, '  "', '": ') if document else "{}"
+
+
+def _laid_out(document: dict[str, object], before: str, after: str) -> str | None:
+    """Return an object with what is to stand before and after each name."""
     lines = []
     for name, value in document.items():
         text = _written(value)
         if text is None or not _is_plain(name):
             return None
-        lines.append(f'  "{name}": {text}')
-    return "{\n" + ",\n".join(lines) + "\n}" if lines else "{}"
+        lines.append(before + name + after + text)
+    return "{\n" + ",\n".join(lines) + "\n}"
 
 
 def read(text: str) -> dict[str, object] | None:

@@ -7,6 +7,7 @@ import posix
 
 from pyruntime import errors
 from pyruntime.feature import step
+from pyruntime.kernel import path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,23 +60,17 @@ def plan(config: Config, host: Host, name: str) -> CgroupStep:
         raise errors.Unsupported("no cgroup v2 hierarchy is mounted at /sys/fs/cgroup or below it")
     linux = config.get("linux") or {}
     wanted = linux.get("cgroupsPath") or name
-    parts = _cleaned(wanted)
+    parts = _parts(wanted)
     if not parts:
         raise errors.SpecError([("/linux/cgroupsPath", f"{wanted} is the root of the hierarchy")])
     if not wanted.startswith("/"):
-        parts = _cleaned(host.cgroup_own)[:-1] + parts
+        parts = _parts(host.cgroup_own)[:-1] + parts
     return CgroupStep("/" + "/".join(parts), host.cgroup_root)
 
 
-def _cleaned(path: str) -> list[str]:
-    """Return the parts of a path whose `.` and `..` are resolved, never leading above its root."""
-    parts: list[str] = []
-    for part in path.split("/"):
-        if part == "..":
-            del parts[-1:]
-        elif part not in ("", "."):
-            parts.append(part)
-    return parts
+def _parts(where: str) -> list[str]:
+    """Return the parts of a path, cleaned of `.` and `..`."""
+    return [part for part in path.clean(where).split("/") if part]
 
 
 def make(wanted: CgroupStep) -> tuple[int, list[str]]:
