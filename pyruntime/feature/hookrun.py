@@ -12,8 +12,8 @@ import select
 import time
 
 from pyruntime import errors
+from pyruntime.kernel import door, process
 from pyruntime.kernel import pidfd as pidfds
-from pyruntime.kernel import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
     from pyruntime.feature.hooks import HookStep
 
-_SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
-_SIG_DFL, _SIG_SETMASK = 0, 2
+_SIGKILL, _SIGSTOP = 9, 19
+_FIRM = (_SIGKILL, _SIGSTOP)
+_SIGNALS = 64
+_SIGACTION = 32  # bytes of the kernel's struct; all zero is SIG_DFL
+_SIG_SETMASK = 2
 _LONGEST_OUTPUT = 4096
 _SIGNAL_NAMES = (
     "0", "hangup", "interrupt", "quit", "illegal instruction", "trace/breakpoint trap", "aborted",
@@ -187,8 +190,10 @@ def _execute(
     """Become the hook; on failure tell the errno through the last pipe."""
     why = 3
     try:
-        for number in (_SIGPIPE, _SIGXFSZ):  # Python ignores both, and exec would keep that
-            _signal.signal(number, _SIG_DFL)
+        # Python ignores SIGPIPE and SIGXFSZ, a caller may ignore others, and exec would keep that.
+        for number in range(1, _SIGNALS + 1):
+            if number not in _FIRM:
+                door.call("rt_sigaction", number, bytes(_SIGACTION), None, 8)
         _signal.pthread_sigmask(_SIG_SETMASK, ())
         posix.chdir(directory)
         for number, descriptor in enumerate((pipes[0][0], pipes[1][1], pipes[2][1])):

@@ -5,6 +5,7 @@ fast as it can, while mount points are made and mounted on below it.
 """
 
 import collections
+import contextlib
 import ctypes
 import errno
 import os
@@ -54,7 +55,9 @@ def defend(root):
         except OSError as error:
             outcomes[errno.errorcode[error.errno]] += 1
         finally:
-            door.call("umount2", f"/proc/self/fd/{clone}", 2) if attached(clone) else None
+            if attached(clone):
+                with contextlib.suppress(OSError):  # the attacker's rmdir takes it off as well
+                    door.call("umount2", f"/proc/self/fd/{clone}", 2)
             os.close(clone)
     return outcomes
 
