@@ -45,7 +45,7 @@ def kept(caller: Caller, preserve: int) -> int:
     wanted = range(_FIRST, _FIRST + count)
     missing = next((number for number in wanted if number not in caller.descriptors), None)
     if missing is not None:
-        raise errors.UsageError(
-            f"--preserve-fds {preserve}: the caller has no open descriptor {missing}"
-        )
+        listened = missing < _FIRST + count - preserve
+        said = f"LISTEN_FDS={count - preserve}" if listened else f"--preserve-fds {preserve}"
+        raise errors.UsageError(f"{said}: the caller has no open descriptor {missing}")
     return count

@@ -54,7 +54,6 @@ def run_hooks(steps: list[HookStep], state: State, word: str, caller: Caller) ->
 def _is_there(directory: str) -> bool:
     """Tell whether the bundle still exists; poststop may run after it was removed."""
     try:
-        posix.stat(directory)
+        return posix.stat(directory).st_mode & 0o170000 == 0o040000
     except OSError:
         return False
-    return True

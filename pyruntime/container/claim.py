@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posix
+import time
 
 from pyruntime import errors, jsonfile, plainjson
 from pyruntime.container import store
@@ -10,9 +11,11 @@ from pyruntime.errors import doing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pyruntime.container.plan import Plan
     from pyruntime.container.store import State
 
 _STICKY_PRIVATE = 0o1700
+_OCI_VERSION = "1.3.0"
 
 
 class Claim(store.Entry):
@@ -34,7 +37,11 @@ class Claim(store.Entry):
             except FileExistsError:
                 raise errors.AlreadyExists from None
             flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
-            posix.close(posix.open(self.path("lock"), flags, 0o600))
+            try:
+                posix.close(posix.open(self.path("lock"), flags, 0o600))
+            except OSError:
+                posix.rmdir(self.directory)
+                raise
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all.
@@ -106,3 +113,29 @@ def _make_root(root: str) -> None:
                 continue
             if made == root and posix.geteuid() != 0:
                 posix.chmod(root, _STICKY_PRIVATE)
+
+
+def first_state(plan: Plan) -> State:
+    """Return what state.json says of a container that is being created."""
+    now = time.time_ns()
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 10**9))
+    config = plan.config
+    return {
+        "format": store.FORMAT,
+        "ociVersion": _OCI_VERSION,
+        "id": plan.id,
+        "pid": 0,
+        "start_time": 0,
+        "bundle": plan.bundle,
+        "rootfs": plan.rootfs.directory,
+        "created": f"{seconds}.{now % 10**9:09d}Z",
+        "annotations": config.get("annotations") or {},
+        "cgroup": plan.cgroup.directory,
+        "mounted": "",
+        "private_pid": "pid" in plan.namespaces.new,
+        "hooks": {
+            name: wishes
+            for name, wishes in (config.get("hooks") or {}).items()
+            if name in ("poststart", "poststop") and wishes
+        },
+    }

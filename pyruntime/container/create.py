@@ -88,12 +88,12 @@ def begin(
         _warn([*warnings, *plan.warnings])
     _check_rootfs(plan)
     entry.make(root)
-    birth = parent.Birth(entry, plan, caller)
     lock = entry.lock()
-    birth.gifts.parents.append(lock)
+    birth = parent.Birth(entry, lock, plan, caller)
     birth.happen(root, raw)
     if pid_file:
         _write_pid_file(birth, pid_file)
+    birth.lock = -1
     posix.close(lock)
     return birth
 
@@ -122,7 +122,7 @@ def _check_rootfs(plan: Plan) -> None:
         known = posix.stat(directory)
     except OSError as error:
         why = errors.reason(error.errno or 0)
-        raise errors.RuntimeFailure(f"invalid rootfs: {directory}: {why}") from None
+        raise errors.RuntimeFailure(f"invalid rootfs: stat {directory}: {why}") from None
     if known.st_mode & 0o170000 != 0o040000:
         raise errors.RuntimeFailure(f"invalid rootfs: {directory}: not a directory")
 
@@ -144,4 +144,13 @@ def _write_pid_file(birth: parent.Birth, pid_file: str) -> None:
             posix.rename(temporary, pid_file)
     except errors.KernelError:
         birth.undo()
+        _forget(temporary)
         raise
+
+
+def _forget(file: str) -> None:
+    """Remove a file that may not be there."""
+    try:
+        posix.unlink(file)
+    except OSError:
+        return

@@ -34,9 +34,9 @@ def delete(root: str, id: str, force: bool) -> None:  # noqa: A002, FBT001
         RuntimeFailure: something cannot be removed.
     """
     entry = Entry(root, id)
+    if force:
+        _end_if_known(entry)
     try:
-        if force:
-            end(entry.load())
         lock = entry.lock(_PATIENCE_S if force else None)
         saved = entry.load()
     except errors.RuntimeFailure as failure:
@@ -51,6 +51,15 @@ def delete(root: str, id: str, force: bool) -> None:  # noqa: A002, FBT001
     end(saved)
     remove(entry, saved)
     posix.close(lock)
+
+
+def _end_if_known(entry: Entry) -> None:
+    """Kill the init of a container whose state can be read, before anybody's lock is waited for."""
+    try:
+        saved = entry.load()
+    except errors.RuntimeFailure:
+        return
+    end(saved)
 
 
 def end(saved: State) -> None:

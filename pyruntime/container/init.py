@@ -88,14 +88,22 @@ def _mount_all(
     plan: Plan, root: int, gifts: Gifts
 ) -> tuple[list[tuple[mounts.MountStep, int]], dict[str, int]]:
     """Take the mount list in order; return what becomes read-only late, and proc and sysfs."""
-    late, anchors = [], {}
+    late: list[tuple[mounts.MountStep, int]] = []
+    anchors: dict[str, int] = {}
     for step in plan.mounts:
         mounted = mounts.apply(step, root, gifts.namespaces.get("pid"))
+        for covered in [place for place in anchors if _covers(step, place)]:
+            posix.close(anchors.pop(covered))
         if mounted is not None and step.late:
             late.append((step, mounted))
         elif mounted is not None:
             anchors[step.destination] = mounted
     return late, anchors
+
+
+def _covers(step: mounts.MountStep, place: str) -> bool:
+    """Tell whether a mount hides what was mounted at `place` before."""
+    return not step.remount and f"{place}/".startswith(f"{step.destination}/")
 
 
 def _make_devices(plan: Plan, root: int) -> None:

@@ -41,7 +41,10 @@ def _owner(entry: Entry) -> str:
     """Return the name of the user that the state directory belongs to, `#UID` without one."""
     import pwd
 
-    uid = posix.stat(entry.directory).st_uid
+    try:
+        uid = posix.stat(entry.directory).st_uid
+    except FileNotFoundError:  # deleted since its state was read
+        return ""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import errno
 import posix
-import time
 
 from pyruntime import errors
-from pyruntime.container import activation, init, player, status, talk
+from pyruntime.container import activation, claim, init, player, status, talk
 from pyruntime.container.gifts import Gifts
 from pyruntime.errors import doing
 from pyruntime.feature import namespaces
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
     from pyruntime.container.caller import Caller
     from pyruntime.container.claim import Claim
     from pyruntime.container.plan import Plan
-    from pyruntime.container.store import State
 
-_OCI_VERSION = "1.3.0"
 _LONGEST_PID = 10
 _LIMIT_CURES = {errno.EPERM: "raising a hard limit needs CAP_SYS_RESOURCE"}
 _CGROUP_CURES = {
@@ -51,6 +48,7 @@ class Birth:
         "entry",
         "gifts",
         "line",
+        "lock",
         "pid",
         "pidfd",
         "plan",
@@ -58,12 +56,13 @@ class Birth:
         "undoing",
     )
 
-    def __init__(self, entry: Claim, plan: Plan, caller: Caller) -> None:
-        self.entry, self.plan, self.caller = entry, plan, caller
-        self.undoing: list[Callable[[], object]] = []
+    def __init__(self, entry: Claim, lock: int, plan: Plan, caller: Caller) -> None:
+        self.entry, self.lock, self.plan, self.caller = entry, lock, plan, caller
+        self.undoing: list[tuple[Callable[[], object], bool]] = []  # and: acts on names
         self.pid = self.pidfd = self.cgroup = -1
-        self.state = _first_state(plan)
+        self.state = claim.first_state(plan)
         self.gifts = Gifts(self.state)
+        self.gifts.parents.append(lock)
         self.line: talk.Line
 
     def happen(self, root: str, raw: bytes) -> None:
@@ -87,7 +86,7 @@ class Birth:
     def _prepare(self, root: str, raw: bytes) -> None:
         """Make what the child is born into: state directory, filter, fifos, cgroup."""
         plan, gifts = self.plan, self.gifts
-        self.undoing.append(self.entry.remove)
+        self.undoing.append((self.entry.remove, True))
         self.entry.trace(self.state["cgroup"], "")
         self.entry.write("config.json", raw)
         if plan.filter:
@@ -104,7 +103,8 @@ class Birth:
             from pyruntime.feature import sysctl
 
             sysctl.refuse_callers(plan.sysctls, plan.namespaces.paths)
-        gifts.player = memfd.sealed("pyruntime", player.player(), executable=True)
+        with doing("put the native program into memory"):
+            gifts.player = memfd.sealed("pyruntime", player.player(), executable=True)
         self._make_cgroup()
         if plan.rootfs.change == "chroot":
             self._mount_on_host()
@@ -112,7 +112,7 @@ class Birth:
     def _make_cgroup(self) -> None:
         """Make the cgroup with its device rules, before anything can run in it."""
         self.cgroup, made = cgroup.make(self.plan.cgroup)
-        self.undoing.append(lambda: cgroup.unmake(self.plan.cgroup, made))
+        self.undoing.append((lambda: cgroup.unmake(self.plan.cgroup, made), True))
         device_rules.apply(self.plan.device_rules, self.cgroup)
 
     def _mount_on_host(self) -> None:
@@ -120,7 +120,7 @@ class Birth:
         from pyruntime.feature import hostroot
 
         self.gifts.root, self.state["mounted"] = hostroot.attach(self.plan.rootfs)
-        self.undoing.append(lambda: hostroot.take_off(self.state["mounted"]))
+        self.undoing.append((lambda: hostroot.take_off(self.state["mounted"]), False))
         self.entry.trace(self.state["cgroup"], self.state["mounted"])
 
     def _beget(self) -> None:
@@ -128,16 +128,16 @@ class Birth:
         plan, gifts = self.plan, self.gifts
         if not process.is_single_threaded():
             raise errors.RuntimeFailure("create needs a process with one thread")
-        self.line, childs_end = talk.pair()
+        with doing("make a socket pair"):
+            self.line, childs_end = talk.pair()
         gifts.parents += [self.cgroup, self.line.fileno()]
         with doing("create the container's init", "", _CGROUP_CURES):
             self.pid, self.pidfd = process.clone3(plan.namespaces.clone_flags(), self.cgroup)
         if self.pid == 0:
             init.main(plan, childs_end, gifts)
-        self.undoing.append(self._end_child)
+        self.undoing.append((self._end_child, False))
         childs_end.close()
-        for descriptor in (self.cgroup, gifts.player, *gifts.namespaces.values()):
-            posix.close(descriptor)
+        self._let_go()
         self.state["pid"] = self.pid
         self._adjust_oom_score()
 
@@ -245,18 +245,37 @@ class Birth:
             pidfds.send_signal(self.pidfd, 9)
         except ProcessLookupError:
             pass
-        removal.kill(self.plan.cgroup.directory)
+        if self._is_ours():
+            removal.kill(self.plan.cgroup.directory)
         try:
             posix.waitpid(self.pid, 0)
         except ChildProcessError:
             pass
 
+    def _is_ours(self) -> bool:
+        """Tell whether id, directory and cgroup still are: a delete --force may have freed them."""
+        return self.lock < 0 or posix.fstat(self.lock).st_nlink > 0
+
+    def _let_go(self) -> None:
+        """Close what only the child needs; in an undo descriptors may be what has run out."""
+        gifts = self.gifts
+        mine = (self.cgroup, gifts.player, gifts.go, gifts.result, gifts.root)
+        for descriptor in (*mine, *gifts.namespaces.values()):
+            if descriptor is not None and descriptor >= 0:
+                posix.close(descriptor)
+        self.cgroup = gifts.player = -1
+        gifts.go = gifts.result = gifts.root = None
+        gifts.namespaces = {}
+
     def undo(self) -> None:
         """Undo everything in reverse order; what cannot be undone is said, and the rest goes on."""
-        born = self.pid > 0
+        born, ours = self.pid > 0, self._is_ours()
+        self._let_go()
         while self.undoing:
+            action, named = self.undoing.pop()
             try:
-                self.undoing.pop()()
+                if ours or not named:
+                    action()
             except (errors.RuntimeFailure, OSError) as error:
                 said = error.say() if isinstance(error, errors.RuntimeFailure) else str(error)
                 _warn(f"while undoing: {said}")
@@ -269,29 +288,3 @@ def _warn(text: str) -> None:
     from pyruntime import log
 
     log.warning(text)
-
-
-def _first_state(plan: Plan) -> State:
-    """Return what state.json says of a container that is being created."""
-    now = time.time_ns()
-    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 10**9))
-    config = plan.config
-    return {
-        "format": 1,
-        "ociVersion": _OCI_VERSION,
-        "id": plan.id,
-        "pid": 0,
-        "start_time": 0,
-        "bundle": plan.bundle,
-        "rootfs": plan.rootfs.directory,
-        "created": f"{seconds}.{now % 10**9:09d}Z",
-        "annotations": config.get("annotations") or {},
-        "cgroup": plan.cgroup.directory,
-        "mounted": "",
-        "private_pid": "pid" in plan.namespaces.new,
-        "hooks": {
-            name: wishes
-            for name, wishes in (config.get("hooks") or {}).items()
-            if name in ("poststart", "poststop") and wishes
-        },
-    }

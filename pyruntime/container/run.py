@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SIGCHLD, _SIGURG = 17, 23
 _SIG_BLOCK = 0
-# Stopping the process is the terminal's wish for the runtime itself.
+# Not for the payload: what cannot be caught, what tells of children, what Go programs poke with.
 _KEPT = frozenset((9, 19, _SIGCHLD, _SIGURG))
 
 
@@ -69,13 +69,14 @@ def run(
 
 
 def _remove(birth: parent.Birth) -> None:
-    """Remove the container, unless somebody else's delete has been quicker."""
+    """Remove the container, unless a delete was quicker and the id is gone, or another's by now."""
     try:
         lock = birth.entry.lock()
-        birth.entry.load()
+        saved = birth.entry.load()
     except errors.NotFound:
         return
-    delete.remove(birth.entry, birth.state, birth.caller)
+    if all(saved[key] == birth.state[key] for key in ("pid", "start_time", "created")):
+        delete.remove(birth.entry, birth.state, birth.caller)
     posix.close(lock)
 
 

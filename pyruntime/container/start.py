@@ -54,11 +54,11 @@ def release(entry: Entry, state: State) -> None:
         go = posix.open(entry.path(GO), posix.O_WRONLY | posix.O_NONBLOCK | _CLOEXEC)
         result = posix.open(entry.path(RESULT), posix.O_RDONLY | posix.O_NONBLOCK | _CLOEXEC)
         posix.unlink(entry.path(GO))
+        posix.write(go, b"0")
     except OSError:
         # The init has ended meanwhile (ENXIO), or another start was quicker (ENOENT).
         status.require("start", entry, state)
         raise errors.WrongStatus("cannot start a container that has stopped") from None
-    posix.write(go, b"0")
     posix.close(go)
     told = _read_to_end(result, pidfd)
     posix.close(result)
@@ -78,6 +78,8 @@ def _read_to_end(result: int, pidfd: int | None) -> bytes:
     told = b""
     while True:
         ready = dict(poll.poll())
+        if pidfd in ready:  # what it said before its end has arrived: look again
+            ready = dict(poll.poll())
         if ready.get(result, 0) & select.POLLIN:
             told += posix.read(result, _LONGEST_RESULT)
             if len(told) >= _LONGEST_RESULT:  # more than the native program says: somebody else

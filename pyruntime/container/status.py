@@ -46,6 +46,8 @@ def _is_frozen(directory: str) -> bool:
         return False
     try:
         return posix.read(descriptor, 8).strip() == b"1"
+    except OSError:  # removed since it was opened
+        return False
     finally:
         posix.close(descriptor)
 

@@ -95,11 +95,12 @@ class Entry:
             NotFound: there is no such container.
         """
         while True:
-            try:
-                flags = posix.O_RDWR | posix.O_NOFOLLOW | _CLOEXEC
-                descriptor = posix.open(self.path("lock"), flags)
-            except (FileNotFoundError, NotADirectoryError):
-                raise errors.NotFound from None
+            flags = posix.O_RDWR | posix.O_NOFOLLOW | _CLOEXEC
+            with doing("lock", self.directory):
+                try:
+                    descriptor = posix.open(self.path("lock"), flags)
+                except (FileNotFoundError, NotADirectoryError):
+                    raise errors.NotFound from None
             _flock(descriptor, patience)
             if posix.fstat(descriptor).st_nlink:
                 return descriptor
@@ -127,10 +128,11 @@ class Entry:
             NotFound: there is no such container.
             RuntimeFailure: the file is damaged.
         """
-        try:
-            content = self.read("state.json")
-        except (FileNotFoundError, NotADirectoryError):
-            raise errors.NotFound from None
+        with doing("read", self.path("state.json")):
+            try:
+                content = self.read("state.json")
+            except (FileNotFoundError, NotADirectoryError):
+                raise errors.NotFound from None
         text = content.decode("utf-8", "surrogateescape")
         state: Any = plainjson.read(text)
         if state is None:

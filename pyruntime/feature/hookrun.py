@@ -188,7 +188,7 @@ def _execute(
     umask: int,
 ) -> NoReturn:
     """Become the hook; on failure tell the errno through the last pipe."""
-    why = 3
+    why = pipes[3][1]
     try:
         # Python ignores SIGPIPE and SIGXFSZ, a caller may ignore others, and exec would keep that.
         for number in range(1, _SIGNALS + 1):
@@ -198,7 +198,7 @@ def _execute(
         posix.chdir(directory)
         for number, descriptor in enumerate((pipes[0][0], pipes[1][1], pipes[2][1])):
             posix.dup2(descriptor, number)
-        posix.dup2(pipes[3][1], why, inheritable=False)
+        why = posix.dup2(why, 3, inheritable=False)
         process.close_from(why + 1)
         posix.umask(umask)
         env = environment if step.env is None else environment_of(step.env)

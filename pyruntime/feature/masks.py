@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ReadonlyPathStep(Step):
-    """Make `path` and what is mounted below it read-only."""
+    """Make `path` read-only; other mounts below it stay as they are, as with runc."""
 
     __slots__ = ("path",)
 

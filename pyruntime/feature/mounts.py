@@ -76,7 +76,9 @@ def plan(config: Config, bundle: str) -> list[MountStep]:
 
 def is_odd(step: MountStep) -> bool:
     """Tell whether a mount goes other ways: a remount, or a value too long for fsconfig(2)."""
-    return step.remount or not all(mount.fits(value or "") for _, value in step.options)
+    if step.remount or step.kind in ("proc", "sysfs", "tmpfs"):  # these have no long values
+        return step.remount
+    return not all(mount.fits(value or "") for _, value in step.options)
 
 
 def _read(entry: Mount, bundle: str) -> MountStep:
@@ -164,16 +166,22 @@ def apply(step: MountStep, root: int, pid_namespace: int | None) -> int | None:
         except BaseException:
             posix.close(made)
             raise
-    if step.late or step.kind in ("proc", "sysfs"):
+    if step.late or _has_masks(step, made):
         return made
     posix.close(made)
     return None
 
 
+def _has_masks(step: MountStep, made: int) -> bool:
+    """Tell whether this is proc or sysfs, new or bound."""
+    if step.kind == "bind":
+        return path.magic(made) in (mount.PROC_SUPER_MAGIC, mount.SYSFS_MAGIC)
+    return step.kind in ("proc", "sysfs")
+
+
 def _cures(step: MountStep) -> dict[int, str]:
     """Return hints for the usual mistakes."""
     return {
-        errno.ENOENT: "" if step.kind != "bind" else "does the source exist?",
         errno.ENODEV: f"the kernel knows no file system {step.kind}",
         errno.ENOTDIR: "is a directory mounted onto a file or a file onto a directory?",
     }

@@ -130,7 +130,7 @@ def finish(step: RootfsStep) -> None:
     if step.propagation:
         with doing("set the propagation of", "/"):
             mount.propagate("/", words.PROPAGATIONS[step.propagation])
-    if step.readonly and step.change != "chroot":
+    if step.readonly:
         with doing("make read-only", "/"):
             top = posix.open("/", path.O_PATH | path.O_DIRECTORY | path.O_CLOEXEC)
             mount.mount_setattr(top, add=mount.ATTR_RDONLY)

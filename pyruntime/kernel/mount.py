@@ -144,7 +144,7 @@ def legacy(source: str, target: int, kind: str, data: str) -> None:
 
 def fits(value: str) -> bool:
     """Tell whether fsconfig(2) takes a value of that length."""
-    return len(value) <= _LONGEST_VALUE
+    return len(value.encode("utf-8", "surrogateescape")) <= _LONGEST_VALUE
 
 
 def move_mount(mounted: int, target: int) -> None:

@@ -157,7 +157,7 @@ def test_masks_need_a_mount_namespace(chrooted, runtime, name):
 def test_a_rootfs_that_is_no_directory_is_refused(bundle, runtime, path, words):
     bundle.config["root"]["path"] = path
     told = refused(bundle, runtime)
-    assert f"invalid rootfs: {bundle.path}/" in told
+    assert "invalid rootfs: " in told and f"{bundle.path}/" in told
     assert words in told
 
 
