@@ -21,10 +21,18 @@ if TYPE_CHECKING:
     from typing import Any
 
 PACKAGE = "pyruntime"
+# What engines' containers have beside the plain ones: a filter, compiled or cached, and sysctls.
+_OFTEN = (
+    "feature.procfs",
+    "feature.seccomp",
+    "feature.seccomp_compile",
+    "feature.sysctl",
+    "libraries",
+)
 # What each command loads beside its own file, without warnings, hooks and errors.
 HOT = {
-    "create": ("container.caller", "container.create", "feature.seccomp"),
-    "run": ("container.caller", "container.run", "feature.seccomp"),
+    "create": ("container.caller", "container.create", *_OFTEN),
+    "run": ("container.caller", "container.run", *_OFTEN),
     "start": ("container.start",),
     "state": ("container.state",),
     "kill": ("container.kill",),
