@@ -88,7 +88,11 @@ def begin(
         _warn([*warnings, *plan.warnings])
     _check_rootfs(plan)
     entry.make(root)
-    lock = entry.lock()
+    try:
+        lock = entry.lock()
+    except errors.RuntimeFailure:
+        entry.remove()
+        raise
     birth = parent.Birth(entry, lock, plan, caller)
     birth.happen(root, raw)
     if pid_file:

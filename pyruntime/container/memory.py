@@ -10,6 +10,7 @@ The form of a script, all little-endian, all pointers absolute (native/player.c 
 from __future__ import annotations
 
 import _struct
+import posix
 
 from pyruntime import errors
 from pyruntime.feature import step
@@ -28,13 +29,17 @@ RECORD = _struct.Struct("<5BxH6Q8sQq")
 _SCRATCH_AT = 16  # in the header
 _RESULT_AT = RECORD.size - 8
 _WORD = (1 << 64) - 1
-_ERRNOS = 41  # up to ELOOP: execve(2), chdir(2) and the rest of the last steps know no higher ones
+_ERRNOS = 134  # one more than EHWPOISON, the last
 
 
 def errno_texts() -> bytes:
-    """Return what the player says for each errno, one text behind the other, number 0 first."""
-    texts = ["unknown error", *map(errors.reason, range(1, _ERRNOS))]
-    return "".join([f": {text}\0" for text in texts]).encode() + b"\0"
+    """Return strerror(3) for each errno, one text behind the other, number 0 first.
+
+    The player writes the first letter small, as `errors.reason` does: 133 times that in Python is
+    more than all the rest of the script.
+    """
+    texts = ["unknown error", *map(posix.strerror, range(1, _ERRNOS))]
+    return "\0".join([*texts, "\0"]).encode()
 
 
 # Made once here: after seal() nothing may look for a catalogue of translated messages.

@@ -110,7 +110,7 @@ class Plan:
 
 def _sysctls(config: Config) -> list[SysctlStep]:
     """Plan the kernel parameters, and load what the child will need for them."""
-    from pyruntime.feature import procfs, sysctl  # noqa: F401
+    from pyruntime.feature import procfs, sysctl  # noqa: F401 - the child can load nothing
 
     return sysctl.plan(config)
 

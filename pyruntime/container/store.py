@@ -3,8 +3,9 @@
     ROOT/ID/            0700; made by create, its existence is the claim on the id
       state.json        written whole to another name and renamed, before the payload may run
       config.json       the bundle's, as it was at create
-      traces            what outside of the directory is the container's (cgroup, mounts), one a
-                        line; made before they are, so that nothing is lost if all else is
+      traces            what outside of the directory is the container's: [cgroup, host mount];
+                        the cgroup is noted before it is made, the mount as soon as it has its id,
+                        so that nothing is lost if all else is
       exec.fifo         `start` writes the go here; exists while the container is created
       exec.result       the native program tells `start` here how it ended
       lock              held (flock) by create, start and delete, never by state or kill, since

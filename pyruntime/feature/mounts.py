@@ -262,14 +262,14 @@ def _attach(step: MountStep, root: int, made: int) -> None:
     place = path.make_directory if directory else path.make_file
     target = place(root, step.destination)
     try:
-        keep_out_of_proc(step, target, path.magic(made) == mount.PROC_SUPER_MAGIC)
+        keep_out_of_proc(step, target, procfs=path.magic(made) == mount.PROC_SUPER_MAGIC)
     except BaseException:
         posix.close(target)
         raise
     attach.onto_present(root, step.destination, made, target)
 
 
-def keep_out_of_proc(step: MountStep, target: int, procfs: bool) -> None:  # noqa: FBT001
+def keep_out_of_proc(step: MountStep, target: int, *, procfs: bool) -> None:
     """Let only procfs be /proc, and only a few harmless files lie in it.
 
     The destination's spelling is not enough: a link of the image may lead into /proc.

@@ -54,7 +54,7 @@ def _mount_at_once(step: MountStep, root: int) -> None:
         )
     target = path.make_directory(root, step.destination)
     try:
-        mounts.keep_out_of_proc(step, target, step.kind == "proc")
+        mounts.keep_out_of_proc(step, target, procfs=False)
         mount.legacy(step.source, target, step.kind, data)
         made = path.resolve(root, step.destination)
         try:

@@ -7,7 +7,6 @@ import fcntl
 import posix
 
 _NS_GET_NSTYPE = 0xB703
-NSFS_MAGIC = 0x6E736673
 
 
 def open_typed(path: str, flag: int) -> int:

@@ -21,7 +21,6 @@ _CLONE_CLEAR_SIGHAND = 0x100000000
 _CLONE_INTO_CGROUP = 0x200000000
 _SIGCHLD = 17
 
-_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -84,15 +83,6 @@ def setns(descriptor: int, kind: int = 0) -> None:
         OSError: EINVAL where it is a namespace of another type.
     """
     door.call("setns", descriptor, kind)
-
-
-def set_dumpable(*, dumpable: bool) -> None:
-    """Let (or forbid) unprivileged tracing of this process and the reading of its /proc files.
-
-    Raises:
-        OSError: never in practice.
-    """
-    door.call("prctl", _PR_SET_DUMPABLE, int(dumpable), 0, 0, 0)
 
 
 def set_child_subreaper() -> None:

@@ -85,12 +85,17 @@ static _Noreturn void fail(struct text *text)
 	leave(1);
 }
 
-/* The text of an errno; of one that the script has no text for, its number. */
+/* The text of an errno, its first letter small; of one that has no text, its number. */
 static void add_reason(struct text *text, u64 error)
 {
 	const char *reason = nth(SCRIPT->reasons, error);
+	char first = *reason;
 
-	add(text, reason);
+	add(text, ": ");
+	if (first >= 'A' && first <= 'Z')
+		first += 'a' - 'A';
+	add_bytes(text, &first, 1);
+	add(text, reason + 1);
 	if (reason == SCRIPT->reasons) {
 		add(text, " ");
 		add_number(text, error);

@@ -302,11 +302,11 @@ def test_the_path_of_the_container_is_searched_in_order(bundle, runtime):
 @pytest.mark.parametrize(
     ("path", "cwd", "answer"),
     [
-        ("tools", "/work", "in work"),
-        ("./tools", "/work", "in work"),
-        ("../tools", "/work", "in root"),
-        ("", "/work", None),
-        (":/bin", "/work/tools", "in work"),
+        ("tools", "/job", "in job"),
+        ("./tools", "/job", "in job"),
+        ("../tools", "/job", "in root"),
+        ("", "/job", None),
+        (":/bin", "/job/tools", "in job"),
         ("/bin:.", "/tools", "in root"),
         ("/bin::/x", "/tools", "in root"),
     ],
@@ -314,7 +314,7 @@ def test_the_path_of_the_container_is_searched_in_order(bundle, runtime):
 def test_relative_parts_of_the_path_are_taken_from_the_working_directory(
     bundle, runtime, path, cwd, answer
 ):
-    program(bundle, "work/tools/tool", "#!/bin/sh\necho in work\n")
+    program(bundle, "job/tools/tool", "#!/bin/sh\necho in job\n")
     program(bundle, "tools/tool", "#!/bin/sh\necho in root\n")
     code, told, why = outcome(bundle, runtime, "tool", env=[f"PATH={path}"], cwd=cwd)
     if answer:
@@ -325,13 +325,13 @@ def test_relative_parts_of_the_path_are_taken_from_the_working_directory(
 
 @pytest.mark.parametrize(
     ("name", "cwd"),
-    [("./tool", "/work"), ("../work/tool", "/work"), ("work/tool", "/"), ("/work/tool", "/bin"),
-     ("/work/../work/./tool", "/"), ("link/tool", "/"), ("/absolute", "/")],
+    [("./tool", "/job"), ("../job/tool", "/job"), ("job/tool", "/"), ("/job/tool", "/bin"),
+     ("/job/../job/./tool", "/"), ("link/tool", "/"), ("/absolute", "/")],
 )  # fmt: skip
 def test_a_name_with_a_slash_is_taken_from_the_working_directory(bundle, runtime, name, cwd):
-    program(bundle, "work/tool", "#!/bin/sh\necho here $0\n")
-    (bundle.rootfs / "link").symlink_to("/work")
-    (bundle.rootfs / "absolute").symlink_to("/work/tool")
+    program(bundle, "job/tool", "#!/bin/sh\necho here $0\n")
+    (bundle.rootfs / "link").symlink_to("/job")
+    (bundle.rootfs / "absolute").symlink_to("/job/tool")
     code, told, why = outcome(bundle, runtime, name, cwd=cwd)
     assert (code, told[:5]) == (0, "here "), why
 
