@@ -8,7 +8,9 @@ LIBDIR = $(PREFIX)/lib/pyruntime
 # make install DESTDIR=… stages below DESTDIR; LIBDIR itself is what goes into the files.
 STAGED = $(DESTDIR)$(LIBDIR)
 # What serves before installation only.
-LEFT_OUT = __pycache__ *.[ch] pyruntime/native/build.py pyruntime/packing.py pyruntime/data/launcher
+LEFT_OUT = __pycache__ *.[ch] pyruntime/native/build*.py pyruntime/packing.py pyruntime/data/launcher
+# What STAGED holds.
+INSTALLED = pyruntime pyruntime.code launcher interpreter.so
 NATIVE = pyruntime/native/waiting_init
 PYTEST = $(PYTHON) -m pytest -rs
 # As root, tests run in a private view of cgroups and mounts; else those that need it are skipped.
@@ -50,7 +52,7 @@ bench: ready-test ## time the commands against runc and crun (needs root)
 build: $(NATIVE) build/pyruntime ## make the native program, and build/pyruntime which runs this tree
 
 install: $(NATIVE) ## install below PREFIX=/usr/local, staged in DESTDIR
-	rm -rf '$(STAGED)/pyruntime' '$(STAGED)/pyruntime.code'
+	rm -rf $(INSTALLED:%='$(STAGED)/%')
 	mkdir -p '$(STAGED)' '$(DESTDIR)$(BINDIR)'
 	tar -cf - --mode=u=rwX,go=rX $(LEFT_OUT:%=--exclude='%') pyruntime | \
 	    tar -xf - --no-same-owner -C '$(STAGED)'
@@ -59,11 +61,12 @@ install: $(NATIVE) ## install below PREFIX=/usr/local, staged in DESTDIR
 	$(PYTHON) -IS -m compileall -q -f --invalidation-mode unchecked-hash \
 	    -s '$(DESTDIR)' -p / '$(STAGED)/pyruntime'
 	$(PYTHON) -IS -X no_debug_ranges pyruntime/packing.py '$(STAGED)' '$(LIBDIR)'
-	sed 's|@LIBDIR@|$(LIBDIR)|' pyruntime/data/launcher > '$(DESTDIR)$(BINDIR)/pyruntime'
-	chmod 755 '$(DESTDIR)$(BINDIR)/pyruntime'
+	sed 's|@LIBDIR@|$(LIBDIR)|' pyruntime/data/launcher > '$(STAGED)/launcher'
+	chmod 755 '$(STAGED)/launcher'
+	@integration/launcher $(PYTHON) '$(STAGED)' '$(LIBDIR)' '$(DESTDIR)$(BINDIR)/pyruntime'
 
 uninstall: ## remove what install made
-	rm -rf '$(STAGED)/pyruntime' '$(STAGED)/pyruntime.code'
+	rm -rf $(INSTALLED:%='$(STAGED)/%')
 	rm -f '$(DESTDIR)$(BINDIR)/pyruntime'
 	rmdir '$(STAGED)' 2>/dev/null || true
 

@@ -167,13 +167,8 @@ def is_unicode(value: Any) -> bool:
 
 
 def _is_unicode(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    # Without an exception, for which an interpreter looks up a codec: a sealed init has none.
+    return text.isascii() or text.encode("utf-8", "ignore") == text.encode("utf-8", "surrogatepass")
 
 
 def pointer(place: Iterable[object]) -> str:

@@ -1,6 +1,6 @@
 """The way to the packages that the interpreter's start left out.
 
-The launcher starts Python with `-S`, which saves 2 ms and leaves the directories of installed
+The launchers start Python as `-S` does, which saves 2 ms and leaves the directories of installed
 packages off `sys.path`. Whoever needs click, jsonschema, seccomp, prctl or pyroute2 calls `reach()`
 first, inside the function that imports it, never at the head of a module. Importing `site` instead
 would cost the 2 ms again.
@@ -19,6 +19,10 @@ def reach() -> None:
     (tests compare the two). They are appended: a package can never stand in for a standard module.
     A Python started with `site`, as in a virtual environment, has its own and is left alone.
     """
+    if "_pyruntime" in sys.builtin_module_names:
+        import _pyruntime
+
+        _pyruntime.finish()  # it began with half of its start: native/interpreter.c
     if not sys.flags.no_site:
         return
     for directory in _directories():

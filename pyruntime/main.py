@@ -7,7 +7,6 @@ each costs about as much as a system call costs a C program.
 
 from __future__ import annotations
 
-import _signal
 import posix
 import sys
 
@@ -37,8 +36,6 @@ def main(argv: list[str]) -> int:
     settings: Values = {}
     try:
         _fill_standard_descriptors()
-        # A caller that ignores SIGCHLD would take our children's exit statuses away, wait(2).
-        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
         line = _read(argv)
         if not isinstance(line, grammar.Line):
             return line

@@ -14,13 +14,16 @@ import marshal
 import os
 import subprocess
 import sys
-from importlib.util import MAGIC_NUMBER
+from importlib.util import MAGIC_NUMBER, find_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 PACKAGE = "pyruntime"
+# The interpreter asks for them at the first text that is not UTF-8, whatever its start was.
+ENCODINGS = ("encodings", "encodings.aliases", "encodings.utf_8")
+EXTENSIONS = ("_json", "_ctypes", "seccomp")
 # What engines' containers have beside the plain ones: a filter, compiled or cached, and sysctls.
 _OFTEN = (
     "feature.procfs",
@@ -116,16 +119,51 @@ def compiled(staged: str, tree: str, name: str) -> tuple[str, bool, Any]:
     return name, package, compile(bare, file, "exec", dont_inherit=True, optimize=2)
 
 
+def everything(staged: str) -> list[str]:
+    """Return the names of all modules that are installed, packages included."""
+    found = []
+    for directory, _, files in os.walk(os.path.join(staged, PACKAGE)):
+        package = os.path.relpath(directory, staged).replace("/", ".")
+        modules = [file.removesuffix(".py") for file in files if file.endswith(".py")]
+        found += [f"{package}.{module}".removesuffix(".__init__") for module in modules]
+    return sorted(found)
+
+
+def extensions(staged: str) -> dict[str, str]:
+    """Return the files of the extensions that hot commands need, of those that are not built in."""
+    sys.path.append(staged)
+    from pyruntime import libraries
+
+    libraries.reach()
+    specs = {name: find_spec(name) for name in EXTENSIONS}
+    files = {name: spec.origin for name, spec in specs.items() if spec and spec.has_location}
+    return {name: file for name, file in files.items() if file and file.endswith(".so")}
+
+
+def encoding(name: str) -> tuple[str, bool, Any]:
+    """Return a module of the standard library as `compiled` does."""
+    spec: Any = find_spec(name)
+    source = spec.loader.get_source(name)
+    code = compile(source, spec.origin, "exec", dont_inherit=True, optimize=2)
+    return name, spec.submodule_search_locations is not None, code
+
+
 def pack(staged: str, tree: str) -> bytes:
     """Return the whole file for the running interpreter (its form: `packed.py`)."""
-    table, sets = {}, b""
+    contents = {each: compiled(staged, tree, each) for each in everything(staged)}
+    contents |= {name: encoding(name) for name in ENCODINGS}
+    rest = b""
+    sets, single = {}, {}
     for command in HOT:
-        names = modules(staged, command)
-        each = marshal.dumps(tuple(compiled(staged, tree, name) for name in names))
-        table[command] = (len(sets), len(each))
-        sets += each
-    head = marshal.dumps((compiled(staged, tree, f"{PACKAGE}.packed")[2], table))
-    return MAGIC_NUMBER + len(head).to_bytes(4, "little") + head + sets
+        each = marshal.dumps(tuple(contents[name] for name in modules(staged, command)))
+        sets[command] = (len(rest), len(each))
+        rest += each
+    for name, content in contents.items():
+        each = marshal.dumps((content,))
+        single[name] = (len(rest), len(each))
+        rest += each
+    head = marshal.dumps((contents[f"{PACKAGE}.packed"][2], (sets, single, extensions(staged))))
+    return MAGIC_NUMBER + len(head).to_bytes(4, "little") + head + rest
 
 
 def main(staged: str, tree: str) -> None:

@@ -114,12 +114,13 @@ def leaked(before, seconds=2.0):
 
 @pytest.fixture(scope="session")
 def launcher(tmp_path_factory):
-    """The installed launcher's text, pointed at this source tree; returns its path."""
-    text = (TREE / "pyruntime/data/launcher").read_text().replace("@LIBDIR@", str(TREE))
-    path = tmp_path_factory.mktemp("launcher") / "pyruntime"
-    path.write_text(text)
-    path.chmod(0o755)
-    return path
+    """The program as `make install` puts it; with PYRUNTIME_LAUNCHER=script the script beside it."""
+    prefix = tmp_path_factory.mktemp("installed")
+    command = ["make", "-s", "-C", str(TREE), "install", f"PREFIX={prefix}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    by_script = os.environ.get("PYRUNTIME_LAUNCHER") == "script"
+    return prefix / ("lib/pyruntime/launcher" if by_script else "bin/pyruntime")
 
 
 @pytest.fixture
@@ -156,12 +157,12 @@ def bundle(tmp_path):
 
 
 def call(launcher, root, *arguments, timeout=SECONDS, **options):
-    """Run one command line of the tree's launcher with a state root; return CompletedProcess.
+    """Run one command line of the installed program with a state root; return CompletedProcess.
 
     Output goes through files: a container that was created keeps the caller's standard output open,
     and a pipe would not end before it does. `input` is text for standard input, else it is empty.
     """
-    command = ["/usr/bin/python3", "-IS", str(launcher), "--root", str(root), *map(str, arguments)]
+    command = [str(launcher), "--root", str(root), *map(str, arguments)]
     text = options.pop("input", None)
     with tempfile.TemporaryFile("w+") as given, _output() as out, _output() as err:
         given.write(text or "")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import _signal
-
 from pyruntime import errors
 from pyruntime.container import kill
+from pyruntime.kernel import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
 def perform(line: Line, root: str) -> int:
     """Send the signal."""
-    number = signal_number(line.words[1]) if len(line.words) > 1 else int(_signal.SIGTERM)
+    number = signal_number(line.words[1]) if len(line.words) > 1 else signals.TERM
     kill.kill(root, line.words[0], number, "all" in line.options)
     return 0
 
@@ -33,7 +32,7 @@ def signal_number(text: str) -> int:
         number = int(digits[-9:]) if len(digits.lstrip("0")) < 9 else -1
     else:
         number = _named(text.upper().removeprefix("SIG"))
-    if not 0 <= number < _signal.NSIG:
+    if not 0 <= number <= signals.LAST:
         from pyruntime import log
 
         raise errors.UsageError(f"unknown signal {log.quoted(text)}")
@@ -47,6 +46,7 @@ def _named(name: str) -> int:
         if not (distance.isascii() and distance.isdigit()) or len(distance) > 2:
             return -1
         number = _named(base) + int(sign + distance)
-        return number if _signal.SIGRTMIN <= number <= _signal.SIGRTMAX else -1
-    found = getattr(_signal, "SIG" + name, -1) if name.isalnum() else -1
-    return found if isinstance(found, int) else -1
+        return number if signals.RTMIN <= number <= signals.RTMAX else -1
+    if name and name in signals.NAMES:
+        return signals.NAMES.index(name)
+    return signals.ALSO.get(name, -1)

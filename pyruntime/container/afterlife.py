@@ -23,7 +23,9 @@ def saved(state: State, name: str) -> list[HookStep]:
     ]
 
 
-def run_hooks(steps: list[HookStep], state: State, word: str, caller: Caller) -> None:
+def run_hooks(
+    steps: list[HookStep], state: State, word: str, caller: Caller, ending: int = -1
+) -> None:
     """Run hooks of one name in the caller's namespaces.
 
     Args:
@@ -31,6 +33,7 @@ def run_hooks(steps: list[HookStep], state: State, word: str, caller: Caller) ->
         state: of the container.
         word: the status that they are told.
         caller: whose environment is for hooks that give none.
+        ending: descriptor that can be read when the runtime is asked to end.
 
     Raises:
         HookFailed: one of them failed and the rest is not run. Of poststop hooks each is run and
@@ -43,7 +46,12 @@ def run_hooks(steps: list[HookStep], state: State, word: str, caller: Caller) ->
     for step in steps:
         try:
             hookrun.run(
-                [step], document, directory=directory, environment=caller.environment, umask=umask
+                [step],
+                document,
+                directory=directory,
+                environment=caller.environment,
+                umask=umask,
+                ending=ending,
             )
         except errors.HookFailed as failure:
             if step.name != "poststop":

@@ -18,6 +18,7 @@ import fcntl
 import posix
 
 from pyruntime import errors
+from pyruntime.kernel import signals
 
 _LC_CTYPE = b"LC_CTYPE"
 _FIRST = 3
@@ -44,6 +45,8 @@ def note() -> Caller:
     Raises:
         KernelError: /proc cannot be read.
     """
+    # A caller that ignores SIGCHLD would take our children's exit statuses away, wait(2).
+    signals.reset(signals.CHLD)
     with errors.doing("read", "/proc/self/fd"):
         numbers = sorted(int(name) for name in posix.listdir("/proc/self/fd"))
     descriptors = tuple(number for number in numbers if number >= _FIRST and _inherited(number))

@@ -10,7 +10,7 @@ from pyruntime.container.claim import Claim
 from pyruntime.container.plan import Plan, Wishes
 from pyruntime.errors import doing
 from pyruntime.feature import host
-from pyruntime.kernel import path
+from pyruntime.kernel import path, signals
 from pyruntime.spec import check, read
 
 TYPE_CHECKING = False
@@ -51,7 +51,9 @@ def create(
     refuse(console_socket=console_socket, pidfd_socket=pidfd_socket)
     preserve = activation.kept(caller, preserve_fds)
     wishes = Wishes(no_pivot=no_pivot, no_new_keyring=no_new_keyring, preserve=preserve, waits=True)
-    begin(root, id, caller, bundle, pid_file, wishes)
+    with doing("watch for signals"):
+        ending = signals.watch()
+    begin(root, id, caller, bundle, pid_file, wishes, ending)
 
 
 def refuse(**flags: str | None) -> None:
@@ -72,8 +74,18 @@ def begin(
     bundle: str,
     pid_file: str | None,
     wishes: Wishes,
+    ending: int = -1,
 ) -> parent.Birth:
     """Do what create and run have in common.
+
+    Args:
+        root: directory of all states.
+        id: of the container.
+        caller: what the caller handed over.
+        bundle: directory that holds config.json.
+        pid_file: where to write the pid of the container's init.
+        wishes: the flags that change the container.
+        ending: descriptor that can be read when the runtime is asked to end, -1 for none.
 
     Raises:
         RuntimeFailure: why it could not; nothing is left behind.
@@ -93,7 +105,7 @@ def begin(
     except errors.RuntimeFailure:
         entry.remove()
         raise
-    birth = parent.Birth(entry, lock, plan, caller)
+    birth = parent.Birth(entry, lock, plan, caller, ending)
     birth.happen(root, raw)
     if pid_file:
         _write_pid_file(birth, pid_file)

@@ -45,6 +45,7 @@ class Birth:
     __slots__ = (
         "caller",
         "cgroup",
+        "ending",
         "entry",
         "gifts",
         "line",
@@ -56,13 +57,16 @@ class Birth:
         "undoing",
     )
 
-    def __init__(self, entry: Claim, lock: int, plan: Plan, caller: Caller) -> None:
+    def __init__(
+        self, entry: Claim, lock: int, plan: Plan, caller: Caller, ending: int = -1
+    ) -> None:
         self.entry, self.lock, self.plan, self.caller = entry, lock, plan, caller
+        self.ending = ending
         self.undoing: list[tuple[Callable[[], object], bool]] = []  # and: acts on names
         self.pid = self.pidfd = self.cgroup = -1
         self.state = claim.first_state(plan)
         self.gifts = Gifts(self.state)
-        self.gifts.parents.append(lock)
+        self.gifts.parents += [each for each in (lock, ending) if each >= 0]
         self.line: talk.Line
 
     def happen(self, root: str, raw: bytes) -> None:
@@ -129,7 +133,7 @@ class Birth:
         if not process.is_single_threaded():
             raise errors.RuntimeFailure("create needs a process with one thread")
         with doing("make a socket pair"):
-            self.line, childs_end = talk.pair()
+            self.line, childs_end = talk.pair(self.ending)
         gifts.parents += [self.cgroup, self.line.fileno()]
         with doing("create the container's init", "", _CGROUP_CURES):
             self.pid, self.pidfd = process.clone3(plan.namespaces.clone_flags(), self.cgroup)
@@ -188,7 +192,8 @@ class Birth:
         if self.plan.hooks[name]:
             from pyruntime.container import afterlife
 
-            afterlife.run_hooks(self.plan.hooks[name], self.state, word, self.caller)
+            ending = -1 if word == status.STOPPED else self.ending
+            afterlife.run_hooks(self.plan.hooks[name], self.state, word, self.caller, ending)
 
     def _release(self, _text: str) -> None:
         """Set the limits that only the parent may set, save the state, let the child go on."""

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import _signal
 import posix
 
 from pyruntime import errors
 from pyruntime.container import activation, create, delete, status
 from pyruntime.container.plan import Wishes
 from pyruntime.kernel import pidfd as pidfds
-from pyruntime.kernel import process
+from pyruntime.kernel import process, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.container import parent
     from pyruntime.container.caller import Caller
 
-_SIGCHLD, _SIGURG = 17, 23
-_SIG_BLOCK = 0
+_EVERYTHING = tuple(range(1, signals.LAST + 1))
 # Not for the payload: what cannot be caught, what tells of children, what Go programs poke with.
-_KEPT = frozenset((9, 19, _SIGCHLD, _SIGURG))
+_KEPT = frozenset((signals.KILL, signals.STOP, signals.CHLD, signals.URG))
 
 
 def run(
@@ -56,13 +54,12 @@ def run(
     wishes = Wishes(
         no_pivot=no_pivot, no_new_keyring=no_new_keyring, preserve=preserve, waits=False
     )
-    everything = _signal.valid_signals()
-    _signal.pthread_sigmask(_SIG_BLOCK, everything)  # for good: the status is the payload's
+    signals.block(_EVERYTHING)  # for good: the status is the payload's
     birth = create.begin(root, id, caller, bundle, pid_file, wishes)
     _run_poststart(birth)
     if detach:
         return 0
-    code = _attend(birth, everything)
+    code = _attend(birth)
     if not keep:
         _remove(birth)
     return code
@@ -93,7 +90,7 @@ def _run_poststart(birth: parent.Birth) -> None:
         raise
 
 
-def _attend(birth: parent.Birth, everything: set[int]) -> int:
+def _attend(birth: parent.Birth) -> int:
     """Pass signals on and reap children until the payload has ended; return its status.
 
     All signals are blocked and taken one at a time, so none is lost between looking and waiting.
@@ -103,7 +100,7 @@ def _attend(birth: parent.Birth, everything: set[int]) -> int:
         if ended is not None:
             code = posix.waitstatus_to_exitcode(ended)
             return code if code >= 0 else 128 - code
-        number = _signal.sigwaitinfo(everything).si_signo
+        number = signals.take(_EVERYTHING)
         if number not in _KEPT:
             _forward(birth, number)
 

@@ -42,7 +42,11 @@ def seal(report: Callable[[str], object]) -> None:
     Args:
         report: called with the line; must import nothing.
     """
-    _kept.append(sys.path_importer_cache)
+    # An interpreter that has not finished its start has only some of them.
+    _kept.extend(
+        vars(sys).get(name)
+        for name in ("path", "path_hooks", "path_importer_cache", "meta_path")
+    )
     sys.path, sys.path_hooks, sys.path_importer_cache = [], [], {}
     sys.meta_path = [_Sealed]  # an empty list would make Python want to warn
 

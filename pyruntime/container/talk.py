@@ -28,6 +28,7 @@ from __future__ import annotations
 import _socket
 
 from pyruntime import errors
+from pyruntime.kernel import signals
 
 LONGEST = 16384
 
@@ -35,12 +36,17 @@ _KNOWN = ("hooks", "ready", "failed")
 
 
 class Line:
-    """One end of the pair."""
+    """One end of the pair.
 
-    __slots__ = ("socket",)
+    Args:
+        socket: this end.
+        ending: descriptor that can be read when the runtime is asked to end, -1 for none.
+    """
 
-    def __init__(self, socket: _socket.socket) -> None:
-        self.socket = socket
+    __slots__ = ("ending", "socket")
+
+    def __init__(self, socket: _socket.socket, ending: int = -1) -> None:
+        self.socket, self.ending = socket, ending
 
     def fileno(self) -> int:
         """Return the descriptor."""
@@ -61,7 +67,12 @@ class Line:
         Returns:
             (word, text); the native program's own words come as ("failed", text) and its decimal
             number as ("pid", digits).
+
+        Raises:
+            Interrupted: the runtime is asked to end.
         """
+        if self.ending >= 0:
+            signals.wait_readable(self.socket.fileno(), self.ending)
         try:
             packet = self.socket.recv(LONGEST)
         except ConnectionResetError:
@@ -89,12 +100,15 @@ class Line:
         self.socket.close()
 
 
-def pair() -> tuple[Line, Line]:
-    """Make both ends, close-on-exec.
+def pair(ending: int = -1) -> tuple[Line, Line]:
+    """Make both ends, the parent's and the child's, close-on-exec.
+
+    Args:
+        ending: descriptor that the parent watches beside its end.
 
     Raises:
         OSError: no descriptors left.
     """
     kind = _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC
     parent, child = _socket.socketpair(_socket.AF_UNIX, kind)
-    return Line(parent), Line(child)
+    return Line(parent, ending), Line(child)

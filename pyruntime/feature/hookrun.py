@@ -5,15 +5,14 @@ Loaded only when a container has hooks, and then before the child is made.
 
 from __future__ import annotations
 
-import _signal
 import errno
 import posix
 import select
 import time
 
 from pyruntime import errors
-from pyruntime.kernel import door, process
 from pyruntime.kernel import pidfd as pidfds
+from pyruntime.kernel import process, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,11 +21,7 @@ if TYPE_CHECKING:
 
     from pyruntime.feature.hooks import HookStep
 
-_SIGKILL, _SIGSTOP = 9, 19
-_FIRM = (_SIGKILL, _SIGSTOP)
-_SIGNALS = 64
-_SIGACTION = 32  # bytes of the kernel's struct; all zero is SIG_DFL
-_SIG_SETMASK = 2
+_FIRM = (signals.KILL, signals.STOP)
 _LONGEST_OUTPUT = 4096
 _SIGNAL_NAMES = (
     "0", "hangup", "interrupt", "quit", "illegal instruction", "trace/breakpoint trap", "aborted",
@@ -47,6 +42,7 @@ def run(
     directory: str | int,
     environment: dict[bytes, bytes],
     umask: int,
+    ending: int = -1,
 ) -> None:
     """Run hooks one after the other, in the present namespaces.
 
@@ -56,14 +52,15 @@ def run(
         directory: the working directory, a path or a descriptor.
         environment: for hooks that give none.
         umask: of the hooks.
+        ending: descriptor that can be read when the runtime is asked to end (`signals.watch`).
 
     Raises:
         HookFailed: one could not be run, failed or took too long; the rest is not run.
+        Interrupted: the runtime is asked to end; the hook is killed.
     """
     for step in steps:
-        failed = _Running(step, state.encode("utf-8", "surrogateescape")).outcome(
-            directory, environment, umask
-        )
+        running = _Running(step, state.encode("utf-8", "surrogateescape"), ending)
+        failed = running.outcome(directory, environment, umask)
         if failed:
             raise errors.HookFailed(f"error running {step.name} hook #{step.number}: {failed}")
 
@@ -71,10 +68,10 @@ def run(
 class _Running:
     """One hook while it runs: its standard input to be fed, its output to be kept."""
 
-    __slots__ = ("document", "output", "step")
+    __slots__ = ("document", "ending", "output", "step")
 
-    def __init__(self, step: HookStep, document: bytes) -> None:
-        self.step, self.document = step, document
+    def __init__(self, step: HookStep, document: bytes, ending: int) -> None:
+        self.step, self.document, self.ending = step, document, ending
         self.output: dict[int, bytes] = {}
 
     def outcome(self, directory: str | int, environment: dict[bytes, bytes], umask: int) -> str:
@@ -100,7 +97,11 @@ class _Running:
             unborn = posix.read(why, 8)  # ends with the hook's execve, which closes the other end
             ended = self._converse(pidfd, stdin, limit)
             if not ended:
-                pidfds.send_signal(pidfd, _SIGKILL)
+                pidfds.send_signal(pidfd, signals.KILL)
+        except signals.Interrupted:
+            pidfds.send_signal(pidfd, signals.KILL)
+            posix.waitpid(pid, 0)
+            raise
         finally:
             for descriptor in (pidfd, stdin, stdout, stderr, why):
                 _close(descriptor)
@@ -121,6 +122,8 @@ class _Running:
         poll.register(stdin, select.POLLOUT)
         for descriptor in self.output:
             poll.register(descriptor, select.POLLIN)
+        if self.ending >= 0:
+            poll.register(self.ending, select.POLLIN)
         while True:
             left = None if limit is None else max(0, int((limit - time.monotonic()) * 1000) + 1)
             ready = poll.poll(left) if left is None or left > 1 else []
@@ -129,6 +132,8 @@ class _Running:
             for descriptor, _ in ready:
                 if descriptor == stdin:
                     self._feed(poll, stdin)
+                elif descriptor == self.ending:
+                    raise signals.interruption(self.ending)
                 elif descriptor != pidfd:
                     self._listen(poll, descriptor)
             if any(descriptor == pidfd for descriptor, _ in ready):
@@ -191,10 +196,10 @@ def _execute(
     why = pipes[3][1]
     try:
         # Python ignores SIGPIPE and SIGXFSZ, a caller may ignore others, and exec would keep that.
-        for number in range(1, _SIGNALS + 1):
+        for number in range(1, signals.LAST + 1):
             if number not in _FIRM:
-                door.call("rt_sigaction", number, bytes(_SIGACTION), None, 8)
-        _signal.pthread_sigmask(_SIG_SETMASK, ())
+                signals.reset(number)
+        signals.unblock_all()
         posix.chdir(directory)
         for number, descriptor in enumerate((pipes[0][0], pipes[1][1], pipes[2][1])):
             posix.dup2(descriptor, number)

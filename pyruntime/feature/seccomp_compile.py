@@ -56,26 +56,27 @@ def makers() -> list[str]:
     library = _library()
     found = {library.__file__}
     descriptor = posix.open("/proc/self/maps", posix.O_RDONLY)
-    with open(descriptor, encoding="utf-8", errors="surrogateescape") as maps:
-        for line in maps:
-            path = line.rstrip("\n").partition("/")[2]
-            if "seccomp" in path.rpartition("/")[2]:
-                found.add("/" + path)
+    maps = _whole(descriptor).decode("utf-8", "surrogateescape")
+    for line in maps.splitlines():
+        path = line.partition("/")[2]
+        if "seccomp" in path.rpartition("/")[2]:
+            found.add("/" + path)
     return sorted(found)
 
 
 def _library() -> Any:
     """Import libseccomp's binding: the distribution's, else the one from PyPI."""
-    libraries.reach()
-    try:
-        import seccomp
-    except ImportError:
+    why: Exception | None = None
+    # The installed program knows the place of the first and need not look far.
+    for name, look_far in (("seccomp", False), ("seccomp", True), ("pyseccomp", True)):
         try:
-            import pyseccomp as seccomp
+            if look_far:
+                libraries.reach()
+            return __import__(name)
         except (ImportError, RuntimeError) as error:  # RuntimeError: there is no libseccomp
-            told = "seccomp needs libseccomp and its Python binding (python3-seccomp or pyseccomp)"
-            raise errors.Unsupported(told) from error
-    return seccomp
+            why = error
+    told = "seccomp needs libseccomp and its Python binding (python3-seccomp or pyseccomp)"
+    raise errors.Unsupported(told) from why
 
 
 def _tokens(library: Any, names: tuple[str, ...]) -> list[int]:
@@ -174,10 +175,31 @@ def _argument(library: Any, condition: Condition) -> Any:
 def _exported(made: Any) -> bytes:
     """Return the program; libseccomp writes it to a descriptor."""
     descriptor = posix.memfd_create("filter", posix.MFD_CLOEXEC)
-    with open(descriptor, "rb", buffering=0) as file:
-        made.export_bpf(file)
-        file.seek(0)
-        return file.read()
+    made.export_bpf(_File(descriptor))
+    posix.lseek(descriptor, 0, 0)
+    return _whole(descriptor)
+
+
+class _File:
+    """All of a file object that the bindings ask for; `open` is not there in half a start."""
+
+    __slots__ = ("descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self.descriptor
+
+
+def _whole(descriptor: int) -> bytes:
+    """Read a descriptor to its end and close it."""
+    content = b""
+    while piece := posix.read(descriptor, 1 << 16):
+        content += piece
+    posix.close(descriptor)
+    return content
 
 
 def _stub(library: Any, wanted: FilterStep, tokens: list[int]) -> bytes:

@@ -1,52 +1,24 @@
 """The one door to the kernel: raw system calls that `posix` does not have.
 
-Importing `ctypes` costs 2.5 ms and the calls themselves nothing, so this file builds the one
-function pointer it needs from the C half, `_ctypes`, and falls back to `ctypes` where a Python
-lacks that private form. A test compares both.
+The installed program brings the door with it (native/interpreter.c). Elsewhere it is made of the C
+half of ctypes (kernel/ctypesdoor.py). A test holds both to the same answers.
 """
 
 from __future__ import annotations
 
 import posix
+import sys
+
+if "_pyruntime" in sys.builtin_module_names:
+    import _pyruntime as native
+else:
+    from pyruntime.kernel import ctypesdoor as native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Literal
+    from typing import Literal
 
     Argument = int | bytes | bytearray | str | None
-
-# The private half's names are unknown to type checkers.
-try:
-    ctypes: Any = __import__("_ctypes")
-
-    class Word(ctypes._SimpleCData):  # type: ignore[misc]  # noqa: SLF001
-        """One machine word."""
-
-        _type_ = "l"
-
-    class Text(ctypes._SimpleCData):  # type: ignore[misc]  # noqa: SLF001
-        """A pointer to the bytes of a bytes object."""
-
-        _type_ = "z"
-
-    class Octet(ctypes._SimpleCData):  # type: ignore[misc]  # noqa: SLF001
-        """One byte, the element of a buffer that the kernel fills."""
-
-        _type_ = "B"
-
-    class Syscall(ctypes.CFuncPtr):  # type: ignore[misc]
-        """The type of syscall(2): machine words in, a machine word out, errno kept."""
-
-        _flags_ = ctypes.FUNCFLAG_CDECL | ctypes.FUNCFLAG_USE_ERRNO
-        _restype_ = Word
-
-    _syscall: Any = Syscall(ctypes.dlsym(ctypes.dlopen(None, 0), "syscall"))
-except (ImportError, AttributeError, TypeError):  # a Python without that half
-    import ctypes
-
-    Word, Text, Octet = ctypes.c_long, ctypes.c_char_p, ctypes.c_ubyte  # type: ignore[misc]
-    _syscall = ctypes.CDLL(None, use_errno=True).syscall
-    _syscall.restype = ctypes.c_long
 
 MACHINE = posix.uname().machine
 ORDER: Literal["little"] = "little"  # of both architectures of the base line
@@ -78,7 +50,7 @@ _X86_64 = {
     "pipe2": 293, "prlimit64": 302, "setns": 308, "sched_setattr": 314, "seccomp": 317,
     "memfd_create": 319, "bpf": 321, "execveat": 322, "statx": 332, "setsid": 112,
     "sched_setaffinity": 203, "fchownat": 260, "getdents64": 217, "ppoll": 271, "getppid": 110,
-    "kill": 62,
+    "kill": 62, "signalfd4": 289, "rt_sigtimedwait": 128,
 }  # fmt: skip
 _GENERIC = {
     "getcwd": 17, "dup3": 24, "fcntl": 25, "ioctl": 29, "ioprio_set": 30, "mknodat": 33,
@@ -91,39 +63,12 @@ _GENERIC = {
     "socket": 198, "add_key": 217, "keyctl": 219, "clone": 220, "execve": 221, "mmap": 222,
     "set_mempolicy": 237, "wait4": 260, "prlimit64": 261, "setns": 268, "sched_setattr": 274,
     "seccomp": 277, "memfd_create": 279, "bpf": 280, "execveat": 281, "statx": 291,
+    "signalfd4": 74, "rt_sigtimedwait": 137,
 }  # fmt: skip
 
 NUMBER: dict[str, int] = _COMMON | (_X86_64 if MACHINE == "x86_64" else _GENERIC)
 
-_INT = 1 << 31
-_NULL = Word(0)
-_arrays: dict[int, type] = {}
-
-
-def _buffer(memory: bytearray) -> object:
-    """View a bytearray as memory that the kernel may fill."""
-    size = len(memory)
-    if size not in _arrays:
-        _arrays[size] = type("Buffer", (ctypes.Array,), {"_type_": Octet, "_length_": size})
-    return _arrays[size].from_buffer(memory)  # type: ignore[attr-defined]
-
-
-def _word(argument: Argument) -> object:
-    """Turn one Python value into what syscall(2) takes.
-
-    A bare integer is passed as a C int, which libffi widens with its sign; larger ones need a Word.
-    """
-    if isinstance(argument, int):
-        return argument if -_INT <= argument < _INT else Word(argument)
-    if argument is None:
-        return _NULL
-    if isinstance(argument, str):
-        if "\0" in argument:
-            raise OSError(22, "Invalid argument", argument)
-        return argument.encode("utf-8", "surrogateescape")
-    if isinstance(argument, bytearray):
-        return _buffer(argument)
-    return argument
+_call = native.call
 
 
 def call(name: str, *arguments: Argument) -> int:
@@ -136,9 +81,7 @@ def call(name: str, *arguments: Argument) -> int:
         OSError: with the errno of the call.
         KeyError: no such call in `NUMBER` (a bug).
     """
-    result: int = _syscall(NUMBER[name], *map(_word, arguments))
-    if result == -1 and (number := ctypes.get_errno()):
-        raise OSError(number, posix.strerror(number))
+    result: int = _call(NUMBER[name], *arguments)
     return result
 
 
@@ -147,6 +90,5 @@ def address(memory: bytes | bytearray) -> int:
 
     The caller keeps `memory` alive until the call is done.
     """
-    if isinstance(memory, bytearray):
-        return int(ctypes.addressof(_buffer(memory)))
-    return int(Word.from_buffer(Text(memory)).value)
+    where: int = native.address(memory)
+    return where

@@ -42,6 +42,7 @@ def refuse(config: Any, refused: Refused) -> None:
 
 def schema(name: str) -> dict[str, Any]:
     """Return the project's JSON Schema of `config`, `state` or `features`."""
+    libraries.reach()  # with which the interpreter has `open` at the latest
     path = __file__.rpartition("/")[0] + f"/schema/{name}.json"
     with open(path, "rb") as file:
         found: dict[str, Any] = jsonfile.decode_bytes(file.read(), f"{name}.json")

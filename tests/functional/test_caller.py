@@ -196,7 +196,7 @@ def test_what_the_runtime_opened_itself_is_never_handed_over(life, containers, h
 
 def by_shell(launcher, containers, bundle, prologue, *flags, opened="", **options):
     """Run c1 after a shell prologue, in the very process of that shell."""
-    words = ["/usr/bin/python3", "-IS", str(launcher), "--root", str(containers.root)]
+    words = [str(launcher), "--root", str(containers.root)]
     line = shlex.join([*words, "run", *flags, "--bundle", str(bundle.save()), "c1"])
     return subprocess.run(
         ["sh", "-c", f"{prologue} exec {line} {opened}"], stdin=subprocess.DEVNULL,
@@ -254,7 +254,7 @@ def test_an_environment_without_path_is_enough(runtime, bundle, containers, envi
 
 
 def test_the_default_root_of_roots_containers_is_not_in_xdg_runtime_dir(launcher, tmp_path):
-    command = ["/usr/bin/python3", "-IS", str(launcher), "state", "surely-no-such-container"]
+    command = [str(launcher), "state", "surely-no-such-container"]
     done = subprocess.run(
         command, env={"XDG_RUNTIME_DIR": str(tmp_path)}, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""`make install`: what it puts where, and that the launcher runs the code it should."""
+"""`make install`: what it puts where, and that both launchers run the code they should."""
 
 import importlib.util
 import json
@@ -32,14 +32,21 @@ class Installed:
         self.prefix = prefix
         self.launcher = prefix / "bin/pyruntime"
         self.tree = prefix / "lib/pyruntime"
+        self.script = self.tree / "launcher"
         self.package = self.tree / "pyruntime"
         self.code = self.tree / "pyruntime.code"
 
     def call(self, *arguments, **options):
-        """Run the launcher itself, by its first line."""
-        return subprocess.run(
-            [self.launcher, *arguments], capture_output=True, text=True, timeout=20, **options
-        )
+        """Run the program that engines call."""
+        return self._run(self.launcher, *arguments, **options)
+
+    def by_script(self, *arguments, **options):
+        """Run the script, by its first line."""
+        return self._run(self.script, *arguments, **options)
+
+    @staticmethod
+    def _run(*words, **options):
+        return subprocess.run(words, capture_output=True, text=True, timeout=20, **options)
 
 
 def make_install(prefix, **variables):
@@ -48,10 +55,30 @@ def make_install(prefix, **variables):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """An installation that no test changes."""
+    prefix = tmp_path_factory.mktemp("kept") / "prefix"
+    make_install(prefix)
+    return Installed(prefix)
+
+
 @pytest.fixture
 def installed(tmp_path):
     make_install(tmp_path / "prefix")
     return Installed(tmp_path / "prefix")
+
+
+def test_the_program_is_compiled(kept):
+    assert kept.launcher.read_bytes()[:4] == b"\x7fELF"
+    assert (kept.tree / "interpreter.so").read_bytes()[:4] == b"\x7fELF"
+
+
+def test_no_tool_writes_and_executes_memory_of_the_program(kept):
+    for file in (kept.launcher, kept.tree / "interpreter.so"):
+        told = subprocess.run(["readelf", "-lW", file], capture_output=True, text=True, check=True).stdout
+        assert "RWE" not in told
+        assert "GNU_RELRO" in told
 
 
 def test_the_launcher_tells_its_version(installed):
@@ -107,38 +134,70 @@ def test_each_short_command_is_loaded_whole_from_the_one_file(installed, command
     served = set(installed.package.rglob("*.py"))
     for path in served:
         replace(path)
-    serving, _, _ = installed.launcher.read_text().partition("from pyruntime.main")
-    installed.launcher.write_text(serving + TELL)
-    done = installed.call("--debug", command, "c1")
+    serving, _, _ = installed.script.read_text().partition("from pyruntime.main")
+    installed.script.write_text(serving + TELL)
+    done = installed.by_script("--debug", command, "c1")
     assert (done.returncode, done.stderr) == (0, "")
     loaded = json.loads(done.stdout)
     assert {"pyruntime.main", f"pyruntime.command.{command}"} <= set(loaded)
     assert {Path(file) for file in loaded.values()} <= served
 
 
-def test_other_commands_come_from_the_tree(installed):
+def test_other_commands_come_from_the_one_file_too(installed):
     replace(installed.package / "main.py")
-    assert installed.call("list").returncode == 77
+    for run in (installed.call, installed.by_script):
+        assert run("list").returncode == 0
 
 
 def test_the_tree_is_used_when_the_one_file_is_for_another_python(installed):
     replace(installed.package / "main.py")
     content = installed.code.read_bytes()
     installed.code.write_bytes(b"\0\0\r\n" + content[4:])
-    assert installed.call("state", "c1").returncode == 77
+    for run in (installed.call, installed.by_script):
+        assert run("state", "c1").returncode == 77
 
 
 def test_the_tree_is_used_when_the_one_file_is_missing(installed):
     replace(installed.package / "main.py")
     installed.code.unlink()
-    assert installed.call("state", "c1").returncode == 77
+    for run in (installed.call, installed.by_script):
+        assert run("state", "c1").returncode == 77
+
+
+@pytest.mark.parametrize("damage", ["missing", "another's", "empty"])
+def test_the_script_takes_over_when_the_interpreter_cannot_be_loaded(installed, tmp_path, damage):
+    """As after an upgrade that took libpython away."""
+    library = installed.tree / "interpreter.so"
+    library.unlink()
+    if damage == "another's":
+        shutil.copy("/lib/x86_64-linux-gnu/libm.so.6" if os.uname().machine == "x86_64" else "/bin/sh", library)
+    elif damage == "empty":
+        library.touch()
+    done = installed.call("--root", tmp_path / "none", "state", "nosuch")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "container does not exist" in done.stderr
+
+
+def test_a_program_that_finds_nothing_says_so(installed):
+    (installed.tree / "interpreter.so").unlink()
+    installed.script.unlink()
+    done = installed.call("state", "c1")
+    assert done.returncode == 127
+    assert done.stderr == f"pyruntime: execute {installed.script}: No such file or directory\n"
+
+
+def test_without_headers_the_script_is_installed(tmp_path):
+    make_install(tmp_path / "prefix", CC="false")
+    installed = Installed(tmp_path / "prefix")
+    assert installed.launcher.resolve() == installed.script
+    assert "container does not exist" in installed.call("--root", tmp_path, "state", "c1").stderr
 
 
 def test_code_from_the_one_file_names_its_source_for_error_reports(installed):
-    text = installed.launcher.read_text()
+    text = installed.script.read_text()
     tell = "print(launched.__code__.co_filename, launched.__code__.co_firstlineno)"
-    installed.launcher.write_text(text.replace("launched()", tell))
-    file, line = installed.call("state").stdout.split()
+    installed.script.write_text(text.replace("launched()", tell))
+    file, line = installed.by_script("state").stdout.split()
     assert file == str(installed.package / "main.py")
     assert "def launched" in Path(file).read_text().splitlines()[int(line) - 1]
 
@@ -177,12 +236,13 @@ def test_version_notices_byte_code_made_for_another_python(installed):
     assert f"byte-code: made for 3.10, none for {version}: run make install" in lines
 
 
-def test_an_edited_source_tree_is_what_runs(tmp_path, launcher):
+def test_an_edited_source_tree_is_what_runs(tmp_path):
     tree = tmp_path / "tree"
     left = shutil.ignore_patterns("__pycache__")
     shutil.copytree(TREE / "pyruntime", tree / "pyruntime", ignore=left)
     program = tmp_path / "pyruntime"
-    program.write_text(launcher.read_text().replace(f'"{TREE}"', f'"{tree}"'))
+    script = (TREE / "pyruntime/data/launcher").read_text()
+    program.write_text(script.replace("@LIBDIR@", str(tree)))
     program.chmod(0o755)
     for version in ("0.0.1", "0.0.2"):
         (tree / "pyruntime/__init__.py").write_text(f'"""x"""\n__version__ = "{version}"\n')
@@ -190,3 +250,51 @@ def test_an_edited_source_tree_is_what_runs(tmp_path, launcher):
         os.utime(tree / "pyruntime/__init__.py", (0, int(version[-1])))
         done = subprocess.run([program, "--version"], capture_output=True, text=True)
         assert done.stdout.splitlines()[0] == f"pyruntime version {version}"
+
+
+# All that a command may open before it does its own work; what lies in /proc and the state is its own.
+LIBRARIES = ("ld.so.cache", "libc.so.6", "libm.so.6", "libz.so.1", "libexpat.so.1", "interpreter.so", "pyruntime.code")
+NO_SUCH_CONTAINER = {"delete": "_json."}  # it looks for traces of a damaged one
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.parametrize("words", [[each, "c1"] for each in ("state", "kill", "start", "delete")], ids=" ".join)
+def test_a_short_command_opens_no_file_of_the_standard_library(kept, tmp_path, words):
+    """It begins with half of the interpreter's start: nothing lists or reads a directory of modules."""
+    trace = tmp_path / "trace"
+    command = ["strace", "-qq", "-o", trace, "-e", "trace=open,openat,stat,newfstatat,readlink,getdents64"]
+    line = [*command, kept.launcher, "--root", tmp_path / "none", *words]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=20)
+    assert "container does not exist" in done.stderr
+    opened = [each.split('"')[1] for each in trace.read_text().splitlines() if '"/' in each]
+    foreign = [path for path in opened if not path.startswith(str(tmp_path / "none"))]
+    foreign = [path for path in foreign if path.rpartition("/")[2] not in LIBRARIES and "libpython" not in path]
+    traces = NO_SUCH_CONTAINER.get(words[0], "/etc/localtime")
+    assert [path for path in foreign if path != "/etc/localtime" and traces not in path] == []
+    assert any("libpython" in path for path in opened)
+
+
+def test_what_needs_all_of_the_interpreter_finishes_its_start(kept):
+    """Encodings, streams and the finders for directories come when somebody asks for them."""
+    assert "Usage" in kept.call("--help").stdout
+    done = kept.call("state", "c1", "--nosuch")
+    assert done.returncode != 0
+    assert "nosuch" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_text_that_is_not_utf_8_is_no_problem_in_half_a_start(kept, tmp_path):
+    (tmp_path / "config.json").write_bytes(b'{"a": "\xff"}')
+    done = kept.call("--root", tmp_path / "state", "create", "--bundle", tmp_path, "c1")
+    assert done.returncode == 1
+    assert "config.json: line 1 column 8" in done.stderr
+    odd = kept.call("--root", tmp_path / "none", "state", b"\xff\xfe")
+    assert odd.returncode == 1
+    assert "Traceback" not in odd.stderr
+
+
+def test_a_life_by_the_script(kept, tmp_path):
+    """The script does the same work with whatever Python there is; all other tests use the program."""
+    assert "pyruntime version" in kept.by_script("--version").stdout
+    features = [json.loads(run("features").stdout) for run in (kept.call, kept.by_script)]
+    assert features[0] == features[1]

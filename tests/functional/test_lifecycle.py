@@ -295,7 +295,7 @@ def test_of_many_creates_of_one_id_exactly_one_wins(launcher, bundle, containers
 
 def at_once(launcher, root, count, *words):
     """Start `count` equal command lines at the same time; return (status, stderr) of each."""
-    command = ["/usr/bin/python3", "-IS", str(launcher), "--root", str(root), *words]
+    command = [str(launcher), "--root", str(root), *words]
     texts = [Path(f"{root}.{number}") for number in range(count)]
     born = []
     for text in texts:

@@ -41,7 +41,7 @@ def foreground(launcher, containers, bundle):
         bundle.config["process"]["args"] = ["sh", "-c", script]
         root = ["--root", str(containers.root)]
         words = ["run", *flags, "--bundle", str(bundle.save()), "c1"]
-        command = ["/usr/bin/python3", "-IS", str(launcher), *root, *words]
+        command = [str(launcher), *root, *words]
         with (containers.root.parent / "errors").open("w") as errors:
             born.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=errors))
         return born[-1]

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -242,7 +241,7 @@ def test_force_deletes_what_a_killed_runtime_left(
     bundle.save()
     family = os.getppid()  # in the private view orphans come to the parent of this process
     before = below(family)
-    line = [sys.executable, "-IS", str(launcher), "--root", str(containers.root), command]
+    line = [str(launcher), "--root", str(containers.root), command]
     killed = 0
     for step in range(40):
         name = f"killed-{step}"

@@ -189,7 +189,7 @@ def traced(path, runtime, bundle, *more):
     """Trace a run; return the lines of the child between pivot_root and its execveat."""
     command = ["strace", "-f", "-qq", "-s", "300", "-o", str(path), "-e", "trace=file,desc,pivot_root,execveat"]
     done = subprocess.run(
-        [*command, "/usr/bin/python3", "-IS", *map(str, runtime), *more, "run", "--bundle", str(bundle), "c1"],
+        [*command, *map(str, runtime), *more, "run", "--bundle", str(bundle), "c1"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     lines = path.read_text(errors="replace").splitlines()

@@ -15,6 +15,7 @@ ROOF = {"main", "__main__"}
 COLD = {
     "command.full",
     "native.build",
+    "native.build_launcher",
     "packing",
     "spec.compile_table",
     "spec.explain",
@@ -23,10 +24,10 @@ COLD = {
 }
 LIBRARIES = {"click", "jsonschema", "pyroute2", "prctl", "seccomp", "pyseccomp"}
 CHEAP = {
-    "__future__", "_blake2", "_frozen_importlib", "_frozen_importlib_external", "_signal",
+    "__future__", "_blake2", "_frozen_importlib", "_frozen_importlib_external",
     "_socket", "_struct", "errno", "fcntl", "gc", "grp", "marshal", "posix", "pwd", "select", "sys", "time",
 }  # fmt: skip
-DOORS = {"_json": "jsonfile", "_ctypes": "kernel.door"}
+DOORS = {"_json": "jsonfile", "_ctypes": "kernel.ctypesdoor", "_pyruntime": "kernel.door"}
 LONGEST_FUNCTION, LONGEST_FILE = 60, 300
 UNNAMED = re.compile(r"(^|_)(utils?|helpers?|managers?|handlers?|impl|do)(_|$)", re.IGNORECASE)
 CAMEL = re.compile(r"(Util|Helper|Manager|Handler|Impl)")

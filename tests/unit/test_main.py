@@ -311,18 +311,18 @@ def test_closed_standard_descriptors_become_dev_null(closed, tmp_path):
 
 CHILD = """
 import posix
-def operation(*given):
+def operation(*given, **more):
     child = posix.fork()
     if not child:
         posix._exit(7)
     posix.write(1, str(posix.waitpid(child, 0)[1] >> 8).encode())
-plant("start", start=operation)
+plant("create", create=operation)
 """
 
 
 def test_a_caller_that_ignores_its_children_does_not_take_ours_away():
     ignore = lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # noqa: E731
-    assert launch("--root=r", "start", "c", code=CHILD, before=ignore).stdout == "7"
+    assert launch("--root=r", "create", "c", code=CHILD, before=ignore).stdout == "7"
 
 
 MODULES = 'plant("state", state=lambda root, name: {"m": sorted(sys.modules)})'

@@ -17,8 +17,9 @@ import pytest
 
 TREE = Path(__file__).resolve().parents[2]
 VENV = TREE / "build/venv/bin/python"
-BUILDERS = {"native/build.py", "packing.py", "data/launcher"}
+BUILDERS = {"native/build.py", "native/build_launcher.py", "packing.py", "data/launcher"}
 PROGRAM = "native/waiting_init"
+BESIDE = ("interpreter.so", "launcher", "pyruntime.code")
 SDIST_DIRECTORIES = ("pyruntime", "tests", "bundles", "integration")
 SDIST_FILES = {"Makefile", "README.md", "LICENSE", "pyproject.toml", ".gitignore", "PKG-INFO"}
 
@@ -116,7 +117,7 @@ def test_make_install_puts_the_same_files_as_the_wheel(tree, tmp_path):
     files = {str(path.relative_to(tmp_path / "opt/p")) for path in tmp_path.rglob("*") if path.is_file()}
     cached = {name for name in files if "__pycache__" in name}
     package = "lib/pyruntime/pyruntime"
-    beside = {"bin/pyruntime", "lib/pyruntime/pyruntime.code"}
+    beside = {"bin/pyruntime", *(f"lib/pyruntime/{name}" for name in BESIDE)}
     written = {f"{package}/made-for", f"{package}/_commit"}
     assert files - cached - beside - written == {
         f"{package}/{name}" for name in served(tree) | {PROGRAM}

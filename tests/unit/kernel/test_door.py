@@ -63,9 +63,9 @@ def test_the_public_module_gives_the_same_answers():
         "    if name == '_ctypes' and not rest: raise ImportError(name)\n"
         "    return real(name, *rest)\n"
         "builtins.__import__ = gone\n"
-        "from pyruntime.kernel import door\n"
+        "from pyruntime.kernel import ctypesdoor, door\n"
         "memory = bytearray(100); size = door.call('getcwd', memory, 100)\n"
-        "assert door.ctypes.__name__ == 'ctypes', door.ctypes\n"
+        "assert ctypesdoor.ctypes.__name__ == 'ctypes', ctypesdoor.ctypes\n"
         "try: door.call('openat2', -100, '/nosuch', bytes(24), 24)\n"
         "except OSError as error: print(size, error.errno, door.address(b'x') > 0)\n"
     )
