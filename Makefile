@@ -8,7 +8,7 @@ LIBDIR = $(PREFIX)/lib/pyruntime
 # make install DESTDIR=… stages below DESTDIR; LIBDIR itself is what goes into the files.
 STAGED = $(DESTDIR)$(LIBDIR)
 # What serves before installation only.
-LEFT_OUT = __pycache__ *.[ch] pyruntime/native/build*.py pyruntime/packing.py pyruntime/data/launcher
+LEFT_OUT = __pycache__ *.[ch] pyruntime/native/build*.py pyruntime/packing.py pyruntime/linking.py pyruntime/data/launcher
 # What STAGED holds.
 INSTALLED = pyruntime pyruntime.code launcher interpreter.so
 NATIVE = pyruntime/native/waiting_init

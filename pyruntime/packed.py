@@ -8,7 +8,8 @@ extensions lie that hot commands need, so that no directory is listed for them.
     4 bytes   the interpreter's magic number; the launcher uses the tree when it differs
     4 bytes   size of the head, little-endian
     head      marshal of (this module's code, table)
-    rest      marshal of ((module, is a package, code), …), each found by the table
+    rest      marshal of sets ((module, is a package, code, links), …) and of single modules
+              (module, is a package, code), each found by the table
 
 Started by interpreter.c the interpreter has not finished its own start, which costs as much
 again as what it has done: then the finder finishes it when somebody asks for what is not here.
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
 
     Read = Callable[[int, int], bytes | memoryview]
     Place = tuple[int, int]
-    Modules = tuple[tuple[str, bool, CodeType], ...]
+    Links = tuple[tuple[str, str, str], ...]
+    Modules = tuple[tuple[str, bool, CodeType, Links], ...]
     # What lies where: the set of a command, a module, the file of an extension.
     Table = tuple[dict[str, Place], dict[str, Place], dict[str, str]]
 
-_LARGE = 1 << 17
 # Built in, and content with an interpreter that has not finished its start; _signal is not.
 _READY = frozenset((
     "_blake2", "_codecs", "_imp", "_pyruntime", "_socket", "_struct", "codecs", "errno", "fcntl",
@@ -67,7 +68,7 @@ class Finder:
         return None
 
     def _packed(self, name: str) -> ModuleSpec:
-        ((_, package, code),) = marshal.loads(self.read(*self.modules[name]))  # noqa: S302 - ours
+        _, package, code = marshal.loads(self.read(*self.modules[name]))  # noqa: S302 - ours
         file = code.co_filename
         loader: Any = self
         spec = ModuleSpec(name, loader, origin=file, loader_state=code, is_package=package)
@@ -117,23 +118,21 @@ def serve(read: Read, table: Table, finish: Callable[[], object] | None = None) 
     sys.meta_path.insert(0, first)
     for word in sys.argv[1:]:
         if word in table[0]:
-            offset, size = table[0][word]
-            if size > _LARGE:
-                import gc
-
-                gc.disable()  # what is loaded stays, and a collection would touch every page
-            load(marshal.loads(read(offset, size)))  # noqa: S302 - installed
+            load(marshal.loads(read(*table[0][word])))  # noqa: S302 - installed
             return
 
 
 def load(modules: Modules) -> None:
-    """Make and run the modules in their order.
+    """Make and run the modules in their order, each with its links in the place of imports.
 
     A package gets its `__path__` last: as long as it has none, `from package import module` is a
     look-up of an attribute, else the import system is asked each time.
     """
     loaded, module_type, packages = sys.modules, type(sys), []
-    for name, package, code in modules:
+    # Each import of a module asks its spec whether it is being made; this one answers at once.
+    spec = ModuleSpec("pyruntime", None)
+    spec._initializing = False  # type: ignore[attr-defined]  # noqa: SLF001 - importlib's own mark
+    for name, package, code, links in modules:
         if name == _SCRIPTS and "_pyruntime" in sys.builtin_module_names:
             continue  # the installed program brings its own door to the kernel
         module = loaded[name] = module_type(name)
@@ -141,9 +140,13 @@ def load(modules: Modules) -> None:
         parent, _, last = name.rpartition(".")
         scope["__file__"] = code.co_filename
         scope["__package__"] = parent
+        scope["__spec__"] = spec
         if package:
             packages.append(module)
             scope["__package__"] = name
+        for alias, source, attribute in links:
+            known = loaded[source]
+            scope[alias] = known.__dict__[attribute] if attribute else known
         exec(code, scope)  # noqa: S102 - our own installed file
         if parent:
             setattr(loaded[parent], last, module)

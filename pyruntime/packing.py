@@ -8,13 +8,16 @@ DESTDIR). Run by `make install`, never by the runtime.
 
 from __future__ import annotations
 
-import ast
 import json
 import marshal
 import os
 import subprocess
 import sys
 from importlib.util import MAGIC_NUMBER, find_spec
+
+# The source tree: this file and linking.py are not installed.
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from pyruntime import libraries, linking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,18 +27,11 @@ PACKAGE = "pyruntime"
 # The interpreter asks for them at the first text that is not UTF-8, whatever its start was.
 ENCODINGS = ("encodings", "encodings.aliases", "encodings.utf_8")
 EXTENSIONS = ("_json", "_ctypes", "seccomp")
-# What engines' containers have beside the plain ones: a filter, compiled or cached, and sysctls.
-_OFTEN = (
-    "feature.procfs",
-    "feature.seccomp",
-    "feature.seccomp_compile",
-    "feature.sysctl",
-    "libraries",
-)
-# What each command loads beside its own file, without warnings, hooks and errors.
+# What each command loads beside its own file, whatever the container is: a module that most could
+# do without costs them more than the look-up of its own costs those that need it.
 HOT = {
-    "create": ("container.caller", "container.create", *_OFTEN),
-    "run": ("container.caller", "container.run", *_OFTEN),
+    "create": ("container.caller", "container.create"),
+    "run": ("container.caller", "container.run"),
     "start": ("container.start",),
     "state": ("container.state",),
     "kill": ("container.kill",),
@@ -74,51 +70,6 @@ def modules(staged: str, command: str) -> list[str]:
     return list(json.loads(subprocess.run(words, check=True, capture_output=True).stdout))
 
 
-class Bare(ast.NodeTransformer):
-    """Take out what only type checkers read: a tenth of the code, and as much of its time."""
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """Drop the annotation of the result."""
-        self.generic_visit(node)
-        node.returns = None
-        return node
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        """Drop the annotation of an argument."""
-        node.annotation = None
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        """Make a plain assignment of it, or nothing."""
-        if node.value is None:
-            return ast.copy_location(ast.Pass(), node)
-        return ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node)
-
-    def visit_If(self, node: ast.If) -> ast.AST:
-        """Drop the imports for type checkers."""
-        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            return ast.copy_location(ast.Pass(), node)
-        return self.generic_visit(node)
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
-        """Drop the import that concerned annotations."""
-        return ast.copy_location(ast.Pass(), node) if node.module == "__future__" else node
-
-
-def compiled(staged: str, tree: str, name: str) -> tuple[str, bool, Any]:
-    """Return a module's name, whether it is a package, and its code without docstrings.
-
-    The file name in the code is the one that it will have below `tree`, for error reports.
-    """
-    path = name.replace(".", "/")
-    package = os.path.isdir(os.path.join(staged, path))
-    path += "/__init__.py" if package else ".py"
-    with open(os.path.join(staged, path), "rb") as source:
-        bare = ast.fix_missing_locations(Bare().visit(ast.parse(source.read())))
-    file = os.path.join(tree, path)
-    return name, package, compile(bare, file, "exec", dont_inherit=True, optimize=2)
-
-
 def everything(staged: str) -> list[str]:
     """Return the names of all modules that are installed, packages included."""
     found = []
@@ -129,11 +80,8 @@ def everything(staged: str) -> list[str]:
     return sorted(found)
 
 
-def extensions(staged: str) -> dict[str, str]:
+def extensions() -> dict[str, str]:
     """Return the files of the extensions that hot commands need, of those that are not built in."""
-    sys.path.append(staged)
-    from pyruntime import libraries
-
     libraries.reach()
     specs = {name: find_spec(name) for name in EXTENSIONS}
     files = {name: spec.origin for name, spec in specs.items() if spec and spec.has_location}
@@ -141,7 +89,7 @@ def extensions(staged: str) -> dict[str, str]:
 
 
 def encoding(name: str) -> tuple[str, bool, Any]:
-    """Return a module of the standard library as `compiled` does."""
+    """Return a module of the standard library as `linking.alone` does."""
     spec: Any = find_spec(name)
     source = spec.loader.get_source(name)
     code = compile(source, spec.origin, "exec", dont_inherit=True, optimize=2)
@@ -150,19 +98,20 @@ def encoding(name: str) -> tuple[str, bool, Any]:
 
 def pack(staged: str, tree: str) -> bytes:
     """Return the whole file for the running interpreter (its form: `packed.py`)."""
-    contents = {each: compiled(staged, tree, each) for each in everything(staged)}
+    contents = {name: linking.alone(staged, tree, name) for name in everything(staged)}
     contents |= {name: encoding(name) for name in ENCODINGS}
     rest = b""
     sets, single = {}, {}
     for command in HOT:
-        each = marshal.dumps(tuple(contents[name] for name in modules(staged, command)))
+        names = modules(staged, command)
+        each = marshal.dumps(tuple(linking.linked(staged, tree, name, names) for name in names))
         sets[command] = (len(rest), len(each))
         rest += each
     for name, content in contents.items():
-        each = marshal.dumps((content,))
+        each = marshal.dumps(content)
         single[name] = (len(rest), len(each))
         rest += each
-    head = marshal.dumps((contents[f"{PACKAGE}.packed"][2], (sets, single, extensions(staged))))
+    head = marshal.dumps((contents[f"{PACKAGE}.packed"][2], (sets, single, extensions())))
     return MAGIC_NUMBER + len(head).to_bytes(4, "little") + head + rest
 
 

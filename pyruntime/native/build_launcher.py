@@ -26,7 +26,7 @@ IMPOSSIBLE = 3
 FLAGS = (
     "-O2", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden",
     "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2",
-    "-Wl,-z,relro,-z,now,-z,noexecstack,--build-id=none,--as-needed", "-s",
+    "-Wl,-z,relro,-z,noexecstack,--build-id=none,--as-needed", "-s",
 )  # fmt: skip
 
 

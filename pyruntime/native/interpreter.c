@@ -254,6 +254,7 @@ __attribute__((visibility("default"))) int start(int argc, char **argv)
 
 	if (content == NULL || first_phase(argc, argv) < 0 || arguments(argc, argv) < 0)
 		return -1;
+	PyGC_Disable(); /* what a command loads stays, and to look at it would touch every page */
 	signal(SIGPIPE, SIG_IGN); /* as Python does: a write is to fail, not to kill */
 	signal(SIGXFSZ, SIG_IGN);
 	run(content, size);

@@ -30,7 +30,7 @@ static void by_script(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	/* Global: the standard library's extensions look for the interpreter's names there. */
-	void *interpreter = dlopen(TREE "/interpreter.so", RTLD_NOW | RTLD_GLOBAL);
+	void *interpreter = dlopen(TREE "/interpreter.so", RTLD_LAZY | RTLD_GLOBAL);
 	int (*start)(int, char **) = NULL;
 
 	if (interpreter != NULL)

@@ -17,6 +17,7 @@ COLD = {
     "native.build",
     "native.build_launcher",
     "packing",
+    "linking",
     "spec.compile_table",
     "spec.explain",
     "spec.shapes",

@@ -17,7 +17,7 @@ import pytest
 
 TREE = Path(__file__).resolve().parents[2]
 VENV = TREE / "build/venv/bin/python"
-BUILDERS = {"native/build.py", "native/build_launcher.py", "packing.py", "data/launcher"}
+BUILDERS = {"native/build.py", "native/build_launcher.py", "packing.py", "linking.py", "data/launcher"}
 PROGRAM = "native/waiting_init"
 BESIDE = ("interpreter.so", "launcher", "pyruntime.code")
 SDIST_DIRECTORIES = ("pyruntime", "tests", "bundles", "integration")
