@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.container.memory import Argument, Memory, Result, Scratch
 
+_LONGEST = (1 << 63) - 1  # ms, of a hook's time
 _CALL, _EXPECT, _SKIP, _REPORT, _TELL, _HOOK, _EXECUTE = range(1, 8)
 
 
@@ -162,7 +163,7 @@ class Hook(Operation):
         document = self.document.encode("utf-8", "surrogateescape")
         block = memory.words(
             memory.text(self.path), memory.row(self.args), memory.row(self.env),
-            memory.lay(document), len(document), int((self.timeout or 0) * 1000),
+            memory.lay(document), len(document), min(int((self.timeout or 0) * 1000), _LONGEST),
             *(memory.text(text) for text in texts), memory.lay(memories.signal_texts()),
         )  # fmt: skip
         words = f"error running startContainer hook #{self.number}: "

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _FIRM = (signals.KILL, signals.STOP)
 _LONGEST_OUTPUT = 4096
+_LONGEST_POLL = (1 << 31) - 1  # ms, 24 days: poll(2) takes an int, and a hook may have longer
 _SIGNAL_NAMES = (
     "0", "hangup", "interrupt", "quit", "illegal instruction", "trace/breakpoint trap", "aborted",
     "bus error", "floating point exception", "killed", "user defined signal 1",
@@ -125,10 +126,10 @@ class _Running:
         if self.ending >= 0:
             poll.register(self.ending, select.POLLIN)
         while True:
-            left = None if limit is None else max(0, int((limit - time.monotonic()) * 1000) + 1)
-            ready = poll.poll(left) if left is None or left > 1 else []
-            if not ready:
+            left = None if limit is None else int((limit - time.monotonic()) * 1000)
+            if left is not None and left <= 0:
                 return False
+            ready = poll.poll(left if left is None else min(left, _LONGEST_POLL))
             for descriptor, _ in ready:
                 if descriptor == stdin:
                     self._feed(poll, stdin)

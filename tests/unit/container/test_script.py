@@ -262,6 +262,14 @@ def test_a_hook_lies_there_whole():
     assert text(flat, words[7]) == "hook ran past specified timeout of 2.0s"
 
 
+def test_the_time_of_a_hook_may_be_as_long_as_the_specification_allows():
+    step = hooks.HookStep("startContainer", 0, {"path": "/h", "timeout": (1 << 63) - 1})
+    flat = script.encode(script.compose(order(hooks=[step])))
+    records, _ = decoded(flat)
+    words = struct.unpack_from("<14Q", flat, records[-2][5][0] - script.BASE)
+    assert words[5] == (1 << 63) - 1
+
+
 def test_a_hook_without_an_environment_has_the_containers():
     step = hooks.HookStep("startContainer", 0, {"path": "/h"})
     (hook,) = [each for each in script.compose(order(hooks=[step])) if isinstance(each, steps.Hook)]

@@ -163,6 +163,17 @@ def test_a_hook_that_takes_too_long_is_killed(tmp_path):
     assert not (tmp_path / "late").exists()
 
 
+@pytest.mark.parametrize("seconds", [3_000_000, (1 << 63) - 1])
+def test_a_hook_may_have_more_time_than_one_poll_takes(seconds):
+    run(script("true", timeout=seconds))
+
+
+def test_a_wait_that_is_cut_short_goes_on(monkeypatch):
+    monkeypatch.setattr(hookrun, "_LONGEST_POLL", 5)
+    run(script("sleep 0.1", timeout=9))
+    assert "specified timeout of 1.0s" in failure(script("sleep 30", timeout=1))
+
+
 def test_a_talkative_hook_neither_hangs_nor_fills_the_memory():
     told = failure(script("head -c 3000000 /dev/zero | tr '\\0' x; exit 1"))
     assert "exit status 1" in told
