@@ -66,7 +66,8 @@ def mappings_have_their_namespace(config: Config) -> list[Problem]:
 
 def time_offsets_have_their_namespace(config: Config) -> list[Problem]:
     """Offsets are those of a new time namespace (time_namespaces(7))."""
-    if not config.get("linux", {}).get("timeOffsets"):
+    offsets = config.get("linux", {}).get("timeOffsets")
+    if not offsets:
         return []
     own = namespace(config, "time")
     if own is None:
@@ -75,7 +76,9 @@ def time_offsets_have_their_namespace(config: Config) -> list[Problem]:
     if own:
         told = "time namespace offsets specified, but the time namespace is one that exists"
         return [("/linux/timeOffsets", told)]
-    return []
+    from pyruntime.spec import processrules
+
+    return processrules.time_offsets(offsets)
 
 
 def sysctls_have_their_namespace(config: Config) -> list[Problem]:
@@ -193,12 +196,16 @@ def memory_policy_is_consistent(config: Config) -> list[Problem]:
     policy = config.get("linux", {}).get("memoryPolicy")
     if policy is None:
         return []
-    mode, nodes = policy["mode"], policy.get("nodes", "")
-    if mode in ("MPOL_DEFAULT", "MPOL_LOCAL") and nodes:
-        return [("/linux/memoryPolicy/nodes", f"{mode} takes no nodes")]
-    if mode not in ("MPOL_DEFAULT", "MPOL_LOCAL", "MPOL_PREFERRED") and not nodes:
-        return [("/linux/memoryPolicy/nodes", f"{mode} needs at least one node")]
-    return []
+    from pyruntime.spec import processrules
+
+    return processrules.memory_policy(policy)
+
+
+def personality_has_no_flags(config: Config) -> list[Problem]:
+    """No flags are defined (config-linux.md, "Personality"); runc warns, youki refuses."""
+    if not config.get("linux", {}).get("personality", {}).get("flags"):
+        return []
+    return [("/linux/personality/flags", "no flag is supported: the specification defines none")]
 
 
 def class_of_service_is_a_name(config: Config) -> list[Problem]:
@@ -263,6 +270,7 @@ RULES = (
     (rdma_limits_are_given, ("/linux/resources/rdma",)),
     (network_devices_can_move, (_NAMESPACES, "/linux/netDevices")),
     (memory_policy_is_consistent, ("/linux/memoryPolicy",)),
+    (personality_has_no_flags, ("/linux/personality",)),
     (class_of_service_is_a_name, ("/linux/intelRdt",)),
     (errnos_have_an_action, ("/linux/seccomp",)),
     (notifications_have_a_listener, ("/linux/seccomp",)),

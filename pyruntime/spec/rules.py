@@ -9,7 +9,7 @@ the rule is left out, so that one mistake is told once. The sentences are runc's
 from __future__ import annotations
 
 from pyruntime import jsonfile
-from pyruntime.spec import linuxrules, mountrules
+from pyruntime.spec import linuxrules, mountrules, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pyruntime.errors import Problem
     from pyruntime.spec.shapes import Config
 
-
-_NICE = range(-20, 20)
 
 _NO_ID = 0xFFFFFFFF
 
@@ -52,11 +50,26 @@ def arguments_are_present(config: Config) -> list[Problem]:
 
 def environment_is_assignments(config: Config) -> list[Problem]:
     """Every entry is NAME=value (environ(7))."""
+    return _no_assignments("/process/env", config.get("process", {}).get("env", ()))
+
+
+def hook_environments_are_assignments(config: Config) -> list[Problem]:
+    """So are those of hooks (config.md, "POSIX-platform Hooks")."""
     found: list[Problem] = []
-    for place, entry in enumerate(config.get("process", {}).get("env", ())):
+    for name, hooks in config.get("hooks", {}).items():
+        if name in words.HOOKS:
+            listed: Any = hooks
+            for place, hook in enumerate(listed):
+                found += _no_assignments(f"/hooks/{name}/{place}/env", hook.get("env", ()))
+    return found
+
+
+def _no_assignments(where: str, entries: Iterable[str]) -> list[Problem]:
+    found: list[Problem] = []
+    for place, entry in enumerate(entries):
         if entry.find("=") < 1:
             wrong = "name cannot be empty" if entry[:1] == "=" else "missing '='"
-            found.append((f"/process/env/{place}", f"invalid environment variable: {wrong}"))
+            found.append((f"{where}/{place}", f"invalid environment variable: {wrong}"))
     return found
 
 
@@ -86,18 +99,20 @@ def scheduler_is_consistent(config: Config) -> list[Problem]:
     wish = config.get("process", {}).get("scheduler")
     if wish is None:
         return []
-    found: list[Problem] = []
-    where, policy = "/process/scheduler", wish["policy"]
-    if policy in ("SCHED_OTHER", "SCHED_BATCH") and wish.get("nice", 0) not in _NICE:
-        found.append((f"{where}/nice", f"invalid scheduler.nice: {wish['nice']}"))
-    if wish.get("priority") and policy not in ("SCHED_FIFO", "SCHED_RR"):
-        told = "scheduler.priority can only be specified for SchedFIFO or SchedRR policy"
-        found.append((f"{where}/priority", told))
-    timed = wish.get("runtime") or wish.get("deadline") or wish.get("period")
-    if timed and policy != "SCHED_DEADLINE":
-        told = "scheduler runtime/deadline/period can only be specified for SchedDeadline policy"
-        found.append((where, told))
-    return found
+    from pyruntime.spec import processrules
+
+    hooks = config.get("hooks", {}).get("startContainer")
+    return processrules.scheduler(wish, start_hooks=bool(hooks))
+
+
+def affinity_is_lists(config: Config) -> list[Problem]:
+    """Processors are listed as in cpuset(7) (config.md, "Linux Process")."""
+    wish = config.get("process", {}).get("execCPUAffinity")
+    if not wish:
+        return []
+    from pyruntime.spec import processrules
+
+    return processrules.affinity(wish)
 
 
 def names_have_their_namespace(config: Config) -> list[Problem]:
@@ -117,18 +132,12 @@ def capabilities_named_twice(config: Config) -> list[str]:
     told = []
     sets: Any = config.get("process", {}).get("capabilities", {})
     for kind in ("bounding", "effective", "inheritable", "permitted", "ambient"):
-        words = sets.get(kind, ())
-        if len(set(words)) < len(words):
-            twice = sorted({word for word in words if words.count(word) > 1})
+        named = sets.get(kind, ())
+        if len(set(named)) < len(named):
+            twice = sorted({name for name in named if named.count(name) > 1})
             names = ", ".join(map(jsonfile.encode, twice))
             told.append(f"process.capabilities.{kind} names {names} twice")
     return told
-
-
-def personality_flags(config: Config) -> list[str]:
-    """Warn: no flags are defined (config-linux.md, "Personality")."""
-    flags = config.get("linux", {}).get("personality", {}).get("flags")
-    return ["linux.personality.flags are ignored: the specification defines none"] if flags else []
 
 
 RULES = (
@@ -137,14 +146,16 @@ RULES = (
     (process_is_present, ("/process",)),
     (arguments_are_present, ("/process/args",)),
     (environment_is_assignments, ("/process/env",)),
+    (hook_environments_are_assignments, ("/hooks",)),
     (ids_are_ids, ("/process/user",)),
     (limits_are_single, ("/process/rlimits",)),
-    (scheduler_is_consistent, ("/process/scheduler",)),
+    (scheduler_is_consistent, ("/process/scheduler", "/hooks/startContainer")),
+    (affinity_is_lists, ("/process/execCPUAffinity",)),
     (names_have_their_namespace, ("/hostname", "/domainname", "/linux/namespaces")),
     *mountrules.RULES,
     *linuxrules.RULES,
 )
-WARNINGS = (capabilities_named_twice, personality_flags, *mountrules.WARNINGS)
+WARNINGS = (capabilities_named_twice, *mountrules.WARNINGS)
 
 
 def broken(config: Config, except_near: Iterable[str] = ()) -> list[Problem]:

@@ -67,7 +67,8 @@ def every_key():
             "oomScoreAdj": -5,
             "scheduler": {
                 "policy": "SCHED_DEADLINE", "nice": 0, "priority": 0,
-                "flags": ["SCHED_FLAG_RECLAIM"], "runtime": 1, "deadline": 2, "period": 3,
+                "flags": ["SCHED_FLAG_RESET_ON_FORK"],
+                "runtime": 42000, "deadline": 100000, "period": 1000000,
             },
             "ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 4},
             "execCPUAffinity": {"initial": "0-3,7", "final": ""},

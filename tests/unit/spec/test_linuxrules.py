@@ -120,14 +120,11 @@ def test_names_that_no_network_device_can_have(name):
     assert linuxrules.is_device_name("fifteen_letters")
 
 
-def test_memory_policies_have_nodes_where_they_need_them():
-    for mode in ("MPOL_DEFAULT", "MPOL_LOCAL"):
-        assert found("/linux/memoryPolicy", {"mode": mode, "nodes": "0"})
-        assert found("/linux/memoryPolicy", {"mode": mode}) == {}
-    for mode in ("MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_WEIGHTED_INTERLEAVE", "MPOL_PREFERRED_MANY"):
-        assert found("/linux/memoryPolicy", {"mode": mode})
-        assert found("/linux/memoryPolicy", {"mode": mode, "nodes": "0"}) == {}
-    assert found("/linux/memoryPolicy", {"mode": "MPOL_PREFERRED"}) == {}
+def test_a_personality_has_no_flags():
+    assert found("/linux/personality", {"domain": "LINUX", "flags": ["ADDR_NO_RANDOMIZE"]}) == {
+        "/linux/personality/flags": "no flag is supported: the specification defines none"
+    }
+    assert found("/linux/personality", {"domain": "LINUX32", "flags": []}) == {}
 
 
 @pytest.mark.parametrize(

@@ -51,18 +51,16 @@ def test_a_limit_stands_once():
     }
 
 
-@pytest.mark.parametrize(
-    ("wish", "pointer"),
-    [
-        ({"policy": "SCHED_OTHER", "nice": 20}, "/process/scheduler/nice"),
-        ({"policy": "SCHED_BATCH", "nice": -21}, "/process/scheduler/nice"),
-        ({"policy": "SCHED_IDLE", "priority": 1}, "/process/scheduler/priority"),
-        ({"policy": "SCHED_FIFO", "runtime": 1}, "/process/scheduler"),
-    ],
-)
-def test_scheduler_settings_belong_to_their_policy(wish, pointer):
-    assert list(found("/process/scheduler", wish)) == [pointer]
-    assert found("/process/scheduler", {"policy": "SCHED_RR", "priority": 5, "nice": 0}) == {}
+def test_environment_entries_of_hooks_are_assignments():
+    hooks = {
+        "prestart": [{"path": "/a", "env": ["A=", "B"]}],
+        "poststop": [{"path": "/a"}, {"path": "/b", "env": ["=a"]}],
+        "unknown": 5,
+    }
+    assert found("/hooks", hooks) == {
+        "/hooks/prestart/0/env/1": "invalid environment variable: missing '='",
+        "/hooks/poststop/1/env/0": "invalid environment variable: name cannot be empty",
+    }
 
 
 @pytest.mark.parametrize("name", ["hostname", "domainname"])
@@ -88,8 +86,6 @@ def test_warnings_are_for_the_log_and_refuse_nothing():
         'process.capabilities.bounding names "CAP_KILL" twice',
         'mount destination "data" is relative; it is taken from /',
     ]
-    config["linux"]["personality"] = {"domain": "LINUX", "flags": ["A"]}
-    assert rules.warnings(config)[1].startswith("linux.personality.flags are ignored")
 
 
 def test_every_rule_is_listed():

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import stat
+import subprocess
+import tempfile
 
 import pytest
 
-from pyruntime.spec import explain, seccompwords, words
+from pyruntime.spec import explain, processwords, seccompwords, words
 
 SCHEMA = explain.schema("config")["$defs"]
 ATIME = 0x70
@@ -28,6 +31,12 @@ idmap ridmap""".split()
         (words.RLIMITS, SCHEMA["Rlimit"]["properties"]["type"]["enum"]),
         (words.PROPAGATIONS, SCHEMA["Linux"]["properties"]["rootfsPropagation"]["enum"]),
         (words.HOOKS, SCHEMA["Hooks"]["properties"]),
+        (processwords.POLICIES, SCHEMA["Scheduler"]["properties"]["policy"]["enum"]),
+        (processwords.SCHEDULER_FLAGS, SCHEMA["Scheduler"]["properties"]["flags"]["items"]["enum"]),
+        (processwords.IO_CLASSES, SCHEMA["IoPriority"]["properties"]["class"]["enum"]),
+        (processwords.DOMAINS, SCHEMA["Personality"]["properties"]["domain"]["enum"]),
+        (processwords.MEMORY_POLICIES, SCHEMA["MemoryPolicy"]["properties"]["mode"]["enum"]),
+        (processwords.MEMORY_POLICY_FLAGS, SCHEMA["MemoryPolicy"]["properties"]["flags"]["items"]["enum"]),
         (seccompwords.ACTIONS, SCHEMA["SeccompAction"]["enum"]),
         (seccompwords.ARCHITECTURES, SCHEMA["SeccompArch"]["enum"]),
         (seccompwords.OPERATORS, SCHEMA["SyscallArgument"]["properties"]["op"]["enum"]),
@@ -78,6 +87,35 @@ def test_limits_have_the_numbers_of_this_system():
     for name, number in words.RLIMITS.items():
         if hasattr(resource, name):
             assert number == getattr(resource, name), name
+
+
+def test_attributes_have_the_numbers_of_the_headers():
+    names = {
+        **{name.replace("OTHER", "NORMAL"): number for name, number in processwords.POLICIES.items()},
+        **processwords.SCHEDULER_FLAGS,
+        **processwords.IO_CLASSES,
+        **{f"PER_{name}": number for name, number in processwords.DOMAINS.items()},
+        **processwords.MEMORY_POLICIES,
+        **processwords.MEMORY_POLICY_FLAGS,
+    }
+    headers = ("linux/sched", "linux/ioprio", "linux/mempolicy", "sys/personality")
+    head = "".join(f"#include <{name}.h>\n" for name in ("stdio", *headers))
+    known = set(re.findall(r"\w+", compiled(head, "-E", "-dD")))  # older headers lack the newest
+    known -= {"SCHED_ISO"}  # a number that they only reserve
+    asked = [name for name in names if name in known]
+    assert len(asked) >= len(names) - 3
+    lines = "".join(f'printf("%s %ld\\n", "{name}", (long)({name}));\n' for name in asked)
+    with tempfile.TemporaryDirectory() as place:
+        compiled(f"{head}int main(void) {{ {lines} }}\n", "-o", f"{place}/told")
+        told = subprocess.run([f"{place}/told"], capture_output=True, text=True).stdout
+    found = dict(line.split() for line in told.splitlines())
+    assert {name: int(number) for name, number in found.items()} == {name: names[name] for name in asked}
+
+
+def compiled(text, *options):
+    """Give a text to the C compiler; return what it prints."""
+    command = ["cc", "-x", "c", "-", *options]
+    return subprocess.run(command, input=text, text=True, check=True, capture_output=True).stdout
 
 
 def test_default_devices_are_those_of_this_system():
