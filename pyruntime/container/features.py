@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pyruntime
-from pyruntime.feature import capabilities, hooks, namespaces, seccomp
+from pyruntime.feature import attributes, capabilities, hooks, namespaces, seccomp
 from pyruntime.spec import words
 
 _UNSAFE_ANNOTATIONS = ["bundle", "org.systemd.property.", "org.criu.config"]
@@ -29,6 +29,7 @@ def features() -> dict[str, object]:
             "seccomp": seccomp.known(),
             "apparmor": {"enabled": False},
             "selinux": {"enabled": False},
+            "memoryPolicy": attributes.known_memory_policies(),
             "intelRdt": {"enabled": False},
             "mountExtensions": {"idmap": {"enabled": False}},
             "netDevices": {"enabled": False},

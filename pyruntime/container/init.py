@@ -10,7 +10,7 @@ import errno
 import posix
 
 from pyruntime import errors
-from pyruntime.container import program, script, seal
+from pyruntime.container import program, script, seal, steps
 from pyruntime.errors import doing
 from pyruntime.feature import devices, masks, mounts, namespaces, rootfs
 from pyruntime.kernel import door, keyring, memfd, path
@@ -34,6 +34,7 @@ def main(plan: Plan, line: Line, gifts: Gifts) -> NoReturn:
         posix.setsid()
         umask = posix.umask(0)
 
+        _set_clocks(plan)
         namespaces.enter(plan.namespaces, gifts.namespaces)
         _set_names(plan)
         root = _attach_root(plan, gifts)
@@ -66,6 +67,14 @@ def main(plan: Plan, line: Line, gifts: Gifts) -> NoReturn:
         line.say("failed", f"internal error: {type(error).__name__}: {error}")
     finally:
         posix._exit(1)  # noqa: SLF001
+
+
+def _set_clocks(plan: Plan) -> None:
+    """Make the time namespace, before a joined mount namespace could give another /proc."""
+    if plan.clocks:
+        from pyruntime.feature import clocks  # loaded by the plan
+
+        clocks.enter(plan.clocks)
 
 
 def _set_names(plan: Plan) -> None:
@@ -220,6 +229,9 @@ def _last_steps(plan: Plan, line: Line, gifts: Gifts, root: int) -> script.Order
         preserve=plan.wishes.preserve,
         last_capability=plan.host.last_capability,
         joined_pid=gifts.namespaces.get("pid"),
+        extra=[
+            steps.Call(step.said, step.call, step.arguments, step.words) for step in plan.attributes
+        ],
     )
 
 

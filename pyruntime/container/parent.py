@@ -43,19 +43,10 @@ class Birth:
     """The parent's side of one birth: the state that grows and the way back."""
 
     __slots__ = (
-        "caller",
-        "cgroup",
-        "ending",
-        "entry",
-        "gifts",
-        "line",
-        "lock",
-        "pid",
-        "pidfd",
-        "plan",
+        "caller", "cgroup", "ending", "entry", "gifts", "line", "lock", "pid", "pidfd", "plan",
         "state",
         "undoing",
-    )
+    )  # fmt: skip
 
     def __init__(
         self, entry: Claim, lock: int, plan: Plan, caller: Caller, ending: int = -1
@@ -143,19 +134,23 @@ class Birth:
         childs_end.close()
         self._let_go()
         self.state["pid"] = self.pid
-        self._adjust_oom_score()
+        self._set_from_outside()
 
-    def _adjust_oom_score(self) -> None:
-        """Set process.oomScoreAdj, from outside: lowering it is a privilege of the host."""
+    def _set_from_outside(self) -> None:
+        """Set what only the host may: process.oomScoreAdj, and all processors to run on.
+
+        A caller may be pinned to some; with runc a container is not, and its cpuset bounds it all
+        the same. The child is busy meanwhile, so that nobody waits for this.
+        """
+        try:
+            process.allow_every_processor(self.pid)
+        except OSError as error:
+            why = errors.reason(error.errno or 0)
+            _warn(f"the container keeps the caller's CPU affinity: sched_setaffinity: {why}")
         wanted = self.plan.config["process"].get("oomScoreAdj")
-        if wanted is None:
-            return
-        with doing("set oom_score_adj to", str(wanted)):
-            descriptor = posix.open(f"/proc/{self.pid}/oom_score_adj", posix.O_WRONLY)
-            try:
-                posix.write(descriptor, str(wanted).encode("ascii"))
-            finally:
-                posix.close(descriptor)
+        if wanted is not None:
+            with doing("set oom_score_adj to", str(wanted)):
+                process.adjust_oom_score(self.pid, wanted)
 
     def _serve(self) -> None:
         """Answer the child until it closes its end: the native program waits, or has executed."""
@@ -200,8 +195,17 @@ class Birth:
         for step in self.plan.limits:
             with doing("set the limit", step.name, _LIMIT_CURES):
                 process.prlimit(self.pid, step.number, step.soft, step.hard)
+        if "pid" not in self.plan.namespaces.paths:
+            self._schedule()
         self._save()
         self.line.say("proceed")
+
+    def _schedule(self) -> None:
+        """Set process.scheduler, when the process has no more to fork: a deadline one could not."""
+        if self.plan.scheduler:
+            from pyruntime.feature import scheduling
+
+            scheduling.apply(self.plan.scheduler, self.pid)
 
     def _adopt(self, digits: str) -> None:
         """Take the process in the joined pid namespace for the container's.
@@ -219,6 +223,7 @@ class Birth:
         self.pid, self.pidfd = pid, posix.pidfd_open(pid, 0)
         if maker != pid:
             posix.waitpid(maker, 0)
+        self._schedule()
         self._save()
         self.line.say("proceed")
 

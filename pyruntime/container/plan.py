@@ -10,7 +10,10 @@ from pyruntime.spec import words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pyruntime.feature.attributes import AttributeStep
+    from pyruntime.feature.clocks import ClocksStep
     from pyruntime.feature.host import Host
+    from pyruntime.feature.scheduling import SchedulerStep
     from pyruntime.feature.seccomp import FilterStep
     from pyruntime.feature.sysctl import SysctlStep
     from pyruntime.spec.shapes import Config, Seccomp
@@ -57,9 +60,9 @@ class Plan:
     """Everything that makes one container, in steps; pure data, shared by parent and child."""
 
     __slots__ = (
-        "bundle", "capabilities", "cgroup", "config", "device_rules", "devices", "filter", "hooks",
-        "host", "id", "keyring", "limits", "masks", "mounts", "names", "namespaces", "rootfs",
-        "sysctls", "warnings", "wishes",
+        "attributes", "bundle", "capabilities", "cgroup", "clocks", "config", "device_rules",
+        "devices", "filter", "hooks", "host", "id", "keyring", "limits", "masks", "mounts", "names",
+        "namespaces", "rootfs", "scheduler", "sysctls", "warnings", "wishes",
     )  # fmt: skip
 
     def __init__(self, config: Config, host: Host, id: str, bundle: str, wishes: Wishes) -> None:  # noqa: A002
@@ -67,6 +70,7 @@ class Plan:
         linux = config.get("linux") or {}
         process = config["process"]
         self.namespaces = namespaces.plan(config)
+        self.clocks = _clocks(config) if "time" in self.namespaces.new else None
         self.rootfs = rootfs.plan(
             config,
             bundle,
@@ -91,6 +95,9 @@ class Plan:
             LimitStep(wish["type"], wish["soft"], wish["hard"])
             for wish in process.get("rlimits") or []
         ]
+        self.scheduler = _scheduler(config) if process.get("scheduler") else None
+        own = process.get("ioPriority") or linux.get("personality") or linux.get("memoryPolicy")
+        self.attributes = _attributes(config) if own else []
         names = (
             ("sethostname", config.get("hostname")),
             ("setdomainname", config.get("domainname")),
@@ -100,12 +107,37 @@ class Plan:
     def steps(self) -> list[Step]:
         """Return the steps in the order in which they are taken, the native program's aside."""
         ordered: list[Step] = [self.cgroup]
-        ordered += [self.device_rules, self.namespaces, *self.names, *self.mounts, *self.devices]
+        ordered.append(self.device_rules)
+        ordered += [self.clocks] if self.clocks else []
+        ordered += [self.namespaces, *self.names, *self.mounts, *self.devices]
         for name in ("prestart", "createRuntime", "createContainer"):
             ordered += self.hooks[name]
         ordered += [self.rootfs, *self.sysctls, *self.masks, *self.limits]
+        ordered += [self.scheduler] if self.scheduler else []
+        ordered += self.attributes
         ordered += [self.filter] if self.filter else []
         return ordered
+
+
+def _clocks(config: Config) -> ClocksStep:
+    """Plan the time namespace, and load what the child will need for it."""
+    from pyruntime.feature import clocks
+
+    return clocks.plan(config)
+
+
+def _scheduler(config: Config) -> SchedulerStep:
+    """Plan the scheduling; its module is loaded only for containers that wish for one."""
+    from pyruntime.feature import scheduling
+
+    return scheduling.plan(config)
+
+
+def _attributes(config: Config) -> list[AttributeStep]:
+    """Plan what the process sets on itself, likewise."""
+    from pyruntime.feature import attributes
+
+    return attributes.plan(config)
 
 
 def _sysctls(config: Config) -> list[SysctlStep]:

@@ -2,12 +2,12 @@
 
     parent                                    child
       clone3 into the cgroup ──────────────▶
-      oom_score_adj                             joins namespaces, mounts
+      oom_score_adj, affinity                   joins namespaces, mounts
                             ◀─ hooks            "all is mounted, the root not yet changed"
       prestart, createRuntime
       hooked ──────────────────────────────▶   createContainer; changes the root, sheds Python
                             ◀─ ready            "everything is done but the last steps"
-      rlimits, state.json
+      rlimits, scheduler, state.json
       proceed ─────────────────────────────▶   becomes the native program, which plays the script
                             ◀─ DECIMAL          only in a joined pid namespace: the pid of the
       state.json with that pid                  process that will be the container's

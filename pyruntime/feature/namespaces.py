@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import posix
-
 from pyruntime.errors import doing
 from pyruntime.feature.step import Step
 from pyruntime.kernel import namespace, network, process
@@ -38,7 +36,7 @@ class NamespacesStep(Step):
     def clone_flags(self) -> int:
         """Return the clone3(2) flags that make the new ones.
 
-        A new time namespace made by clone3 has frozen offsets; it is entered by the child.
+        A new time namespace made by clone3 has frozen offsets; the child makes it (clocks.py).
         """
         flags = 0
         for kind in self.new:
@@ -73,23 +71,17 @@ def open_paths(step: NamespacesStep) -> dict[str, int]:
 
 
 def enter(step: NamespacesStep, opened: dict[str, int]) -> None:
-    """Join the opened namespaces and make the time namespace; called in the child.
+    """Join the opened namespaces; called in the child.
 
     The pid namespace is left out: Python never enters one that has processes in it.
 
     Raises:
-        KernelError: setns(2) or unshare(2) failed.
+        KernelError: setns(2) failed.
     """
     for kind in _JOIN_ORDER:
         if kind in opened:
             with doing(f"join the {kind} namespace", step.paths[kind]):
                 process.setns(opened[kind], words.NAMESPACES[kind])
-    if "time" in step.new:
-        with doing("make a time namespace"):
-            process.unshare(process.CLONE_NEWTIME)
-            born = posix.open("/proc/self/ns/time_for_children", posix.O_RDONLY)
-            process.setns(born, process.CLONE_NEWTIME)
-            posix.close(born)
     if "network" in step.new:
         with doing("bring up the loopback interface"):
             network.raise_loopback()

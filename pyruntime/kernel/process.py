@@ -22,6 +22,7 @@ _CLONE_INTO_CGROUP = 0x200000000
 _SIGCHLD = 17
 
 _PR_SET_CHILD_SUBREAPER = 36
+_EVERY_PROCESSOR = b"\xff" * 1024  # as many as any kernel of the base line can have
 
 
 def clone3(flags: int, cgroup: int | None) -> tuple[int, int]:
@@ -102,6 +103,28 @@ def prlimit(pid: int, resource: int, soft: int, hard: int) -> None:
     """
     wish = soft.to_bytes(8, door.ORDER) + hard.to_bytes(8, door.ORDER)
     door.call("prlimit64", pid, resource, wish, None)
+
+
+def allow_every_processor(pid: int) -> None:
+    """Let another process run wherever its cpuset allows (sched_setaffinity(2)).
+
+    Raises:
+        OSError: EPERM for another user's process without CAP_SYS_NICE.
+    """
+    door.call("sched_setaffinity", pid, len(_EVERY_PROCESSOR), _EVERY_PROCESSOR)
+
+
+def adjust_oom_score(pid: int, score: int) -> None:
+    """Set how likely the OOM killer takes another process (proc_pid_oom_score_adj(5)).
+
+    Raises:
+        OSError: EACCES for a lower score without CAP_SYS_RESOURCE, EINVAL for an impossible one.
+    """
+    descriptor = posix.open(f"/proc/{pid}/oom_score_adj", posix.O_WRONLY)
+    try:
+        posix.write(descriptor, str(score).encode("ascii"))
+    finally:
+        posix.close(descriptor)
 
 
 def close_from(first: int) -> None:

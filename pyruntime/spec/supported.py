@@ -14,11 +14,8 @@ if TYPE_CHECKING:
     from pyruntime.spec.shapes import Config
 
 # A key counts as wished when it holds something: not null, false, "", 0 or empty.
-_PROCESS = ("terminal", "scheduler", "ioPriority", "apparmorProfile", "selinuxLabel")
-_LINUX = (
-    "uidMappings", "gidMappings", "timeOffsets", "netDevices", "memoryPolicy", "mountLabel",
-    "personality",
-)  # fmt: skip
+_PROCESS = ("terminal", "apparmorProfile", "selinuxLabel")
+_LINUX = ("uidMappings", "gidMappings", "netDevices", "mountLabel")
 _SECCOMP = ("listenerPath", "listenerMetadata")
 _LIMITS = ("memory", "cpu", "blockIO", "hugepageLimits", "network", "rdma", "unified")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import busybox
 import pytest
+from functional.inside import refused
 
 RUNTIMES = ("prestart", "createRuntime", "poststart", "poststop")  # in the caller's namespaces
 OWN = ("createContainer", "startContainer")  # in the container's
@@ -241,6 +242,90 @@ def test_the_root_is_not_yet_changed_for_create_container(journal, live, bundle)
     assert "self" in journal.text("proc").split()
     assert "null" in journal.text("dev").split()
     assert journal.text("outside") == ""
+
+
+@pytest.mark.parametrize("name", ORDER)
+@pytest.mark.parametrize(
+    ("change", "place", "told"),
+    [
+        ({"timeout": 0}, "timeout", "the timeout of a hook must be greater than zero"),
+        ({"timeout": -1}, "timeout", "the timeout of a hook must be greater than zero"),
+        ({"timeout": 1.5}, "timeout", ""),
+        ({"path": "bin/true"}, "path", "the path of a hook must be absolute"),
+        ({"path": ""}, "path", "the path of a hook must be absolute"),
+        ({"env": ["A=b", "HOME"]}, "env/1", "invalid environment variable: missing '='"),
+        ({"env": ["=b"]}, "env/0", "invalid environment variable: name cannot be empty"),
+    ],
+)
+def test_an_impossible_hook_is_refused_by_its_place(journal, runtime, bundle, name, change, place, told):
+    for each in ORDER:
+        journal.hook(each, "echo {name} >> {at}/order")
+    journal.hook(name, "true", **change)
+    line = refused(bundle, runtime)
+    assert f"/hooks/{name}/1/{place}: {told}" in line
+    assert journal.order() == []
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_hooks_of_one_kind_run_in_their_order(journal, live, name):
+    """config.md, "POSIX-platform Hooks": hooks MUST be called in the listed order."""
+    for number in range(4):
+        journal.hook(name, f"echo {number} >> {{at}}/order")
+    live()
+    assert journal.order() == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("name", ORDER)
+@pytest.mark.parametrize("more", [{}, {"args": []}])
+def test_a_hook_without_arguments_is_called_by_its_path(runtime, bundle, name, more):
+    """busybox is the applet that it is called as: by any other name this one would not be false."""
+    root = "" if name == "startContainer" else bundle.rootfs
+    bundle.config["hooks"] = {name: [{"path": f"{root}/bin/false", **more}]}
+    bundle.config["process"]["args"] = ["sleep", "1000"]
+    if name == "poststop":
+        assert_done(runtime("create", "--bundle", bundle.save(), "c1"))
+        said = runtime("delete", "--force", "c1").stderr
+    else:
+        said = attempt(runtime, bundle, name).stderr
+    assert f"error running {name} hook #0: exit status 1, stdout: , stderr:" in said
+
+
+@pytest.mark.parametrize("name", ORDER)
+@pytest.mark.parametrize("seconds", [3_000_000, (1 << 63) - 1])
+def test_a_hook_may_have_all_the_time_in_the_world(journal, live, name, seconds):
+    journal.hook(name, "echo {name} >> {at}/order", timeout=seconds)
+    live()
+    assert journal.order() == [name]
+
+
+def test_a_poststop_hook_that_takes_too_long_is_killed_and_the_next_is_run(journal, runtime, bundle):
+    journal.hook("poststop", "sleep 30", timeout=1)
+    journal.hook("poststop", "echo second >> {at}/order")
+    assert_done(runtime("create", "--bundle", bundle.save(), "c1"))
+    done = runtime("delete", "--force", "c1")
+    assert done.returncode == 0
+    assert "error running poststop hook #0: hook ran past specified timeout of 1.0s" in done.stderr
+    assert journal.order() == ["second"]
+
+
+def test_the_program_runs_before_poststart_hooks_and_not_before_the_others(journal, live):
+    """config.md, "Poststart": after the user-specified process is executed."""
+    for name in ("createRuntime", "poststart"):
+        journal.hook(name, "tr '\\0' ' ' < /proc/$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/')/cmdline > {at}/{name}")
+    live()
+    assert journal.text("poststart") == "sleep 1000 "
+    assert "pyruntime" in journal.text("createRuntime")
+
+
+@pytest.mark.parametrize("name", ["prestart", "createRuntime", "createContainer"])
+def test_the_process_is_in_its_cgroup_when_the_first_hooks_run(journal, live, bundle, name):
+    pid = "self" if name == "createContainer" else "$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/')"
+    bundle.config["linux"]["cgroupsPath"] = "/of-hooks"
+    spaces = bundle.config["linux"]["namespaces"]
+    spaces[:] = [entry for entry in spaces if entry["type"] != "cgroup"]
+    journal.hook(name, f"grep ^0:: /proc/{pid}/cgroup > {{at}}/cgroup")
+    live()
+    assert journal.text("cgroup").strip().endswith("/of-hooks")
 
 
 def test_a_failed_poststart_hook_kills_the_container(journal, runtime, bundle, containers):

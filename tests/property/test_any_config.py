@@ -82,6 +82,11 @@ def good():
     config = conftest.busybox.configuration("plain")
     config["process"] |= {"args": ["true"], "oomScoreAdj": 500, "umask": 18}
     config["process"]["user"] |= {"additionalGids": [5], "umask": 18}
+    config["process"] |= {
+        "scheduler": {"policy": "SCHED_BATCH", "nice": 5, "priority": 0, "flags": ["SCHED_FLAG_RESET_ON_FORK"]},
+        "ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 4},
+        "execCPUAffinity": {"initial": "0-1", "final": "0"},
+    }
     config["annotations"] = {"a": "b"}
     config["domainname"] = "zoo"
     config["hooks"] = {
@@ -92,8 +97,13 @@ def good():
         {"destination": "/b", "type": "bind", "source": "rootfs/etc", "options": ["rbind", "ro", "rslave"]},
         {"destination": "/t", "type": "tmpfs", "source": "t", "options": ["size=64k", "ro", "nosuid"]},
     ]
+    config["linux"]["namespaces"].append({"type": "time"})
+    if os.path.exists("/proc/self/numa_maps"):
+        config["linux"]["memoryPolicy"] = {"mode": "MPOL_PREFERRED", "nodes": "0", "flags": []}
     config["linux"] |= {
         "cgroupsPath": "/any-config",
+        "timeOffsets": {"boottime": {"secs": 5, "nanosecs": 6}, "monotonic": {"secs": 7}},
+        "personality": {"domain": "LINUX"},
         "rootfsPropagation": "slave",
         "sysctl": {"net.ipv4.ip_forward": "1", "kernel.shmmax": "4096"},
         "devices": [{"path": "/dev/x", "type": "c", "major": 1, "minor": 3, "fileMode": 438, "uid": 0, "gid": 0}],

@@ -1,7 +1,7 @@
 """`features` tells what the code obeys, in the form of runtime-spec, features.md."""
 
 from pyruntime.container import features
-from pyruntime.feature import hooks
+from pyruntime.feature import attributes, hooks
 from pyruntime.spec import explain, supported, words
 
 
@@ -24,4 +24,5 @@ def test_hooks_and_namespaces_are_those_that_can_be_had():
     document = features.features()
     assert document["hooks"] == hooks.known() == list(words.HOOKS)
     assert "user" not in document["linux"]["namespaces"]
+    assert document["linux"]["memoryPolicy"] == attributes.known_memory_policies()
     assert (document["ociVersionMin"], document["ociVersionMax"]) == ("1.0.0", "1.3.0")

@@ -160,6 +160,36 @@ def test_limits_are_those_of_the_list():
     assert found == [("RLIMIT_CORE", 4, 0, (1 << 64) - 1), ("RLIMIT_RTTIME", 15, 1, 2)]
 
 
+def test_attributes_are_planned_only_where_they_are_wished():
+    def change(config):
+        config["process"] |= {
+            "scheduler": {"policy": "SCHED_BATCH"},
+            "ioPriority": {"class": "IOPRIO_CLASS_IDLE", "priority": 0},
+        }
+        config["linux"] |= {"personality": {"domain": "LINUX"}, "memoryPolicy": {"mode": "MPOL_LOCAL"}}
+        config["linux"]["namespaces"].append({"type": "time"})
+        config["linux"]["timeOffsets"] = {"boottime": {"secs": 1}}
+
+    plain = planned()
+    assert (plain.scheduler, plain.clocks, plain.attributes) == (None, None, [])
+    told = said(planned(change))
+    entered = told.index("enter a new time namespace, offsets boottime 1 0")
+    assert told[entered + 1].startswith("enter namespaces: ")  # a joined mount namespace comes later
+    assert told[-4:] == [
+        "schedule by SCHED_BATCH",
+        "set the I/O priority IOPRIO_CLASS_IDLE 0",
+        "set the personality LINUX",
+        "set the memory policy MPOL_LOCAL",
+    ]
+
+
+def test_a_time_namespace_that_is_joined_is_not_made():
+    def change(config):
+        config["linux"]["namespaces"].append({"type": "time", "path": "/proc/1/ns/time"})
+
+    assert planned(change).clocks is None
+
+
 def test_unknown_capabilities_are_warnings_of_the_plan():
     def change(config):
         config["process"]["capabilities"]["permitted"].append("CAP_ZOO")

@@ -16,14 +16,10 @@ BIND = {"destination": "/a", "source": "/b"}
     ("pointer", "value", "name"),
     [
         ("/process/terminal", True, "process.terminal"),
-        ("/process/scheduler", {"policy": "SCHED_IDLE"}, "process.scheduler"),
-        ("/process/ioPriority", {"class": "IOPRIO_CLASS_BE", "priority": 1}, "process.ioPriority"),
         ("/process/apparmorProfile", "a", "process.apparmorProfile"),
         ("/process/selinuxLabel", "a", "process.selinuxLabel"),
         ("/linux/netDevices", {"eth0": {}}, "linux.netDevices"),
-        ("/linux/memoryPolicy", {"mode": "MPOL_LOCAL"}, "linux.memoryPolicy"),
         ("/linux/mountLabel", "a", "linux.mountLabel"),
-        ("/linux/personality", {"domain": "LINUX32"}, "linux.personality"),
         ("/linux/intelRdt", {}, "linux.intelRdt"),
         ("/linux/seccomp", {"defaultAction": "SCMP_ACT_LOG", "listenerPath": "/a"},
          "linux.seccomp.listenerPath"),
@@ -66,14 +62,6 @@ def test_a_user_namespace_is_refused_by_name_with_its_mappings():
     ]  # fmt: skip
 
 
-def test_time_offsets_are_refused_by_name():
-    config = configs.small()
-    config["linux"]["namespaces"].append({"type": "time"})
-    assert check.check(config) == []
-    config["linux"]["timeOffsets"] = {"boottime": {"secs": 1}}
-    assert supported.wanting(config) == ["linux.timeOffsets"]
-
-
 def test_all_of_them_are_told_in_one_line():
     config = configs.changed(configs.small(), "/process/terminal", True)
     config["linux"]["intelRdt"] = {}
@@ -101,6 +89,11 @@ def test_all_of_them_are_told_in_one_line():
         ("/linux/resources", {"network": {"classID": 0, "priorities": []}}),
         ("/linux/cgroupsPath", "/a:b:c"),
         ("/linux/cgroupsPath", "relative/path"),
+        ("/process/commandLine", "cmd.exe /c dir"),
+        ("/process/scheduler", {"policy": "SCHED_IDLE"}),
+        ("/process/ioPriority", {"class": "IOPRIO_CLASS_BE", "priority": 1}),
+        ("/linux/memoryPolicy", {"mode": "MPOL_LOCAL"}),
+        ("/linux/personality", {"domain": "LINUX32", "flags": []}),
         ("/linux/timeOffsets", {}),
         ("/linux/netDevices", {}),
         ("/linux/uidMappings", []),
