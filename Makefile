@@ -16,12 +16,15 @@ PYTEST = $(PYTHON) -m pytest -rs
 # As root, tests run in a private view of cgroups and mounts; else those that need it are skipped.
 VIEW = $(PYTHON) tests/in_view.py
 VENV = build/venv/bin
+# How many generated inputs each property is tried with in `make property-long`.
+CASES = 20000
 
-.PHONY: help demo test check unit functional property security bench build install uninstall clean dist ready-demo ready-test
+.PHONY: help demo test check unit functional property property-long security \
+        bench build install uninstall clean dist ready-demo ready-test
 .DEFAULT_GOAL = help
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 demo: ready-demo ## show a container's life (needs root)
 	@integration/demo
@@ -42,6 +45,9 @@ functional: ready-test ## tests of real containers (needs root)
 
 property: ready-test ## tests on generated input
 	@$(VIEW) $(PYTEST) tests/property
+
+property-long: ready-test ## the same for hours, CASES=20000 of each
+	@PYRUNTIME_CASES=$(CASES) $(VIEW) $(PYTEST) tests/property
 
 security: ready-test ## one test for each known attack (needs root)
 	@$(VIEW) $(PYTEST) tests/security

@@ -109,7 +109,7 @@ INTEL_RDT: Node = (dict, {"closID": TEXT, "schemata": (list, (str, None, forms.o
     FLAG}, (), None, None)
 MEMORY_POLICY: Node = (dict, {"mode": (str, ("MPOL_DEFAULT", "MPOL_BIND", "MPOL_INTERLEAVE",
     "MPOL_WEIGHTED_INTERLEAVE", "MPOL_PREFERRED", "MPOL_PREFERRED_MANY", "MPOL_LOCAL"), None),
-    "nodes": TEXT, "flags": (list, (str, ("MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES",
+    "nodes": CPU_LIST, "flags": (list, (str, ("MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES",
     "MPOL_F_STATIC_NODES"), None), 0)}, ("mode",), None, None)
 SYSCTL: Node = (dict, {}, (), TEXT, TEXT)
 SECCOMP_ACTION: Node = (str, ("SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",

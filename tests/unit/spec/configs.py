@@ -237,7 +237,9 @@ def copied(config):
 
 
 def changed(config, pointer, value):
-    """A deep copy with `value` at a JSON pointer; missing objects on the way are made."""
+    """A deep copy with `value` at a JSON pointer ("" for all of it); missing objects are made."""
+    if not pointer:
+        return copied(value)
     made = copied(config)
     *way, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
     place = made

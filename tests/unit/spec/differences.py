@@ -1,7 +1,8 @@
-"""Where the project's schema of config.json differs from the official one, and why.
+"""Where the project's schemas differ from the official ones of runtime-spec 1.3, and why.
 
 Each entry: a pattern of the JSON pointers at which the one refuses what the other accepts, the
-sentence of the specification (or the reason), a pointer and a value that show it in `every_key`.
+sentence of the specification (or the reason), a pointer and a value that show it in a good document
+(for config.json in `every_key`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 
 N = r"[0-9]+"
 
-STRICTER = [
+CONFIG_STRICTER = [
     (r".*", "kernel strings end at a NUL byte: what stands after it would be lost", "/hostname", "a\0b"),
     (
         "/ociVersion",
@@ -112,6 +113,11 @@ STRICTER = [
         "<size><unit-prefix>B (Python's $ also matches before a last line end)",
         "/linux/resources/hugepageLimits/0/pageSize", "2MB\n",
     ),
+    (
+        "/linux/memoryPolicy/nodes",
+        "nodes … is a comma-separated list, with dashes to represent ranges",
+        "/linux/memoryPolicy/nodes", "all",
+    ),
     ("/linux/memoryPolicy/mode", "mode (string, REQUIRED)", "/linux/memoryPolicy", {"nodes": "0"}),
     ("/linux/personality/domain", "domain (string, REQUIRED)", "/linux/personality", {"flags": []}),
     (
@@ -121,7 +127,7 @@ STRICTER = [
     ),
 ]  # fmt: skip
 
-LOOSER = [
+CONFIG_LOOSER = [
     (
         "/(vm|windows|solaris|zos|freebsd)(/.*)?",
         "the blocks of other platforms are not for this runtime",
@@ -143,6 +149,48 @@ LOOSER = [
         "/linux/rootfsPropagation", "rslave",
     ),
 ]  # fmt: skip
+
+
+STATE_STRICTER = [
+    ("/id", "id … the container's ID: no id is empty", "/id", ""),
+    ("/bundle", "bundle … is the absolute path to the container's bundle directory", "/bundle", "b"),
+    ("/pid", "pid (int, REQUIRED when status is created or running on Linux …)",
+     "", {"ociVersion": "1.3.0", "id": "a", "status": "created", "bundle": "/b"}),
+    ("/annotations/.*", "Keys MUST NOT be an empty string. Values MUST be strings.",
+     "/annotations", {"": "a"}),
+]  # fmt: skip
+STATE_LOOSER = [
+    ("/status", "Additional values MAY be defined by the runtime: paused", "/status", "paused"),
+]
+FEATURES_STRICTER = [
+    ("/annotations/.*", "the same convention as … config.md: Keys MUST NOT be an empty string.",
+     "/annotations", {"": "a"}),
+    ("/linux/capabilities/[0-9]+", "names of capabilities (Python's $ also matches before a line end)",
+     "/linux/capabilities/0", "CAP_KILL\n"),
+    ("/linux/memoryPolicy(/.*)?", "modes (array of strings, OPTIONAL); the official schema lacks it",
+     "/linux/memoryPolicy", {"modes": ["MPOL_FOO"]}),
+    ("/linux/intelRdt/(schemata|monitoring)", "(bool, OPTIONAL); the official schema lacks it",
+     "/linux/intelRdt/schemata", 5),
+]  # fmt: skip
+FEATURES_LOOSER = [
+    (
+        "/(?!ociVersion).*",
+        "All properties … except ociVersionMin and ociVersionMax MAY … have the null value.",
+        "/hooks", None,
+    ),
+]  # fmt: skip
+
+STRICTER = {"config": CONFIG_STRICTER, "state": STATE_STRICTER, "features": FEATURES_STRICTER}
+LOOSER = {"config": CONFIG_LOOSER, "state": STATE_LOOSER, "features": FEATURES_LOOSER}
+
+# What runtime-spec has got or changed since the schemas of Debian 12 (1.0.2).
+LATER = [
+    "/linux/(netDevices|memoryPolicy|timeOffsets)(/.*)?$",
+    "/linux/intelRdt/(schemata|enableMonitoring|enableCMT|enableMBM)(/.*)?$",
+    "/process/(scheduler|ioPriority|execCPUAffinity)(/.*)?$",
+    f"/linux/namespaces/{N}$",  # the type time
+    f"/linux/seccomp/architectures/{N}$",  # loongarch64, m68k, sh, sheb
+]
 
 
 def is_intended(differences, pointer, sentence=""):

@@ -29,6 +29,25 @@ def test_a_schema_is_a_schema(kind):
     jsonschema.Draft202012Validator.check_schema(explain.schema(kind))
 
 
+def untitled(node, place=""):
+    """Places of nodes with a type or an enumeration that have no title to be told in errors."""
+    if isinstance(node, list):
+        node = dict(enumerate(node))
+    if not isinstance(node, dict):
+        return
+    valued = isinstance(node.get("type"), (str, list)) or isinstance(node.get("enum"), list)
+    if valued and "title" not in node:
+        yield place
+    for name, below in node.items():
+        if name not in ("if", "then"):  # conditions, which no value is shown with
+            yield from untitled(below, f"{place}/{name}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_value_has_a_title_that_errors_can_tell(kind):
+    assert list(untitled(explain.schema(kind))) == []
+
+
 @pytest.mark.parametrize("path", shipped("config", "good"), ids=str)
 def test_official_good_configurations_are_accepted(path):
     assert problems("config", path) == []
