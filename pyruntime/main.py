@@ -105,12 +105,14 @@ def _perform(line: grammar.Line) -> int:
     root = _root(line)
     command = __import__(f"pyruntime.command.{line.command}", fromlist=["perform"])
     try:
-        answer: int | str = command.perform(line, root, **more)
+        answer: int | str | tuple[str, int] = command.perform(line, root, **more)
     except errors.RuntimeFailure as failure:
         if line.command not in _MAKERS:
             raise
         return _report(failure, line.settings, f"{grammar.NAME} {line.command} failed: ")
-    return answer if isinstance(answer, int) else _answer(answer)
+    if isinstance(answer, int):
+        return answer
+    return _answer(*answer) if isinstance(answer, tuple) else _answer(answer)
 
 
 def _check(line: grammar.Line) -> None:
@@ -152,8 +154,8 @@ def _wants_log(line: grammar.Line) -> bool:
     return not grammar.LOGGED.isdisjoint(line.settings)
 
 
-def _answer(text: str) -> int:
-    """Print what a command returned."""
+def _answer(text: str, code: int = 0) -> int:
+    """Print what a command returned; return its exit code."""
     try:
         with errors.doing("write", "standard output"):
             write(1, text)
@@ -161,4 +163,4 @@ def _answer(text: str) -> int:
         if isinstance(failure.__cause__, BrokenPipeError):
             return _PIPE_BROKEN
         raise
-    return 0
+    return code

@@ -2,7 +2,8 @@
 
 Two readers work from these tables: `fast` (exact, for the lines that engines send) and `full`
 (click, for everything else). Names, kinds and meanings are runc's (runc(8)); `--cgroup-manager`,
-`--log-level`, `--criu` and spec's `--file` are crun's or of older runcs, since callers pass them.
+`--log-level`, `--criu` and spec's `--file` are crun's or of older runcs, since callers pass them;
+`validate` is ours.
 
 An option is (names, kind, word for its value in the help, sentence); the first name is its key,
 names carry no dashes: Go takes one dash and two alike. Kinds: "flag", "text", "path" (made
@@ -108,6 +109,14 @@ COMMANDS: dict[str, Command] = {
             (("file", "f"), "text", "FILE", "name of the file (default: config.json)"),
             (("rootless",), "flag", "", "for a container of a user other than root"),
         ),
+    ),
+    "validate": (
+        "[BUNDLE]",
+        0,
+        1,
+        False,
+        "say all that is wrong in a bundle's config.json",
+        ((("format", "f"), "text", "FORMAT", "text (default) or json"),),
     ),
     "features": ("", 0, 0, False, "print what this runtime can do, as JSON", ()),
 }

@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+SETS = ("effective", "bounding", "inheritable", "permitted", "ambient")
 NUMBERS = {
     "CAP_CHOWN": 0,
     "CAP_DAC_OVERRIDE": 1,
@@ -52,6 +53,11 @@ NUMBERS = {
     "CAP_CHECKPOINT_RESTORE": 40,
 }
 
+# What capset(2) would refuse as a whole, with EPERM: (set, the one it must lie in, why).
+_WITHIN = (
+    ("effective", "permitted", "it is not permitted"),
+    ("inheritable", "bounding", "it is not in the bounding set"),
+)
 NAMES = {number: name for name, number in NUMBERS.items()}
 
 
@@ -89,23 +95,29 @@ class Capabilities(step.Step):
 def plan(config: Any, last: int) -> tuple[Capabilities | None, list[str]]:
     """Work the five sets out.
 
-    The specification asks that a name which cannot be mapped be a warning, not an error.
+    The specification asks that what cannot be mapped or granted be a warning, not an error.
 
     Args:
         config: process.capabilities; None leaves the capabilities as inherited.
         last: the highest number the running kernel knows (/proc/sys/kernel/cap_last_cap).
 
     Returns:
-        The sets, and warnings for names that were left out.
+        The sets, and warnings for what was left out.
     """
     if config is None:
         return None, []
     unknown: set[str] = set()
-    masks = {kind: _mask(config.get(kind) or [], last, unknown) for kind in _KINDS}
+    masks = {kind: _mask(config.get(kind) or [], last, unknown) for kind in SETS}
     warnings = []
     if unknown:
         listed = " ".join(sorted(unknown))
         warnings.append(f"ignoring unknown or unavailable capabilities: [{listed}]")
+    for kind, within, why in _WITHIN:
+        warnings += [
+            f"can't make capability {name(number)} {kind}: {why}"
+            for number in members(masks[kind] & ~masks[within])
+        ]
+        masks[kind] &= masks[within]
     raisable = masks["permitted"] & masks["inheritable"]  # all that the kernel lets be ambient
     warnings += [
         f"can't raise ambient capability {name(number)}: operation not permitted"
@@ -118,9 +130,6 @@ def plan(config: Any, last: int) -> tuple[Capabilities | None, list[str]]:
 def members(mask: int) -> list[int]:
     """Return the numbers of the capabilities in a mask."""
     return [number for number in range(mask.bit_length()) if mask >> number & 1]
-
-
-_KINDS = ("effective", "bounding", "inheritable", "permitted", "ambient")
 
 
 def _mask(names: list[str], last: int, unknown: set[str]) -> int:

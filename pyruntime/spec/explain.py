@@ -24,6 +24,26 @@ _KINDS = {
 _LONGEST = 60
 
 
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        pointer: to the value (RFC 6901), or to where it is missing.
+        sentence: everything about it in one line.
+        found: the value in words, "" where it is missing or a rule speaks of more than one.
+        allowed: what may stand there, "" where only the sentence can tell.
+        meant: the nearest right word, "" where none is near.
+    """
+
+    __slots__ = ("allowed", "found", "meant", "pointer", "sentence")
+
+    def __init__(
+        self, pointer: str, sentence: str, found: str = "", allowed: str = "", meant: str = ""
+    ) -> None:
+        self.pointer, self.sentence = pointer, sentence
+        self.found, self.allowed, self.meant = found, allowed, meant
+
+
 def refuse(config: Any, refused: Refused) -> None:
     """Raise the SpecError that names every problem; return if jsonschema finds none.
 
@@ -31,13 +51,27 @@ def refuse(config: Any, refused: Refused) -> None:
         config: the whole configuration.
         refused: what the quick check found; its words are used where jsonschema is absent.
     """
+    wrong, unsafe = wrong_values(config, refused)
+    if wrong:
+        problems = [(finding.pointer, finding.sentence) for finding in wrong]
+        raise errors.SpecError(problems + rules.broken(config, except_near=unsafe))
+
+
+def wrong_values(config: Any, refused: Refused) -> tuple[list[Finding], list[str]]:
+    """Return every value that the schema refuses, and the pointers near which nothing is sure.
+
+    Where jsonschema is not installed there is only what the quick check found, and nothing is sure
+    anywhere: the pointer "" is that of the whole.
+
+    Args:
+        config: the whole configuration.
+        refused: what the quick check found.
+    """
     try:
-        problems = disagreements(config, schema("config"))
+        wrong = findings(config, schema("config"))
     except ImportError:
-        raise errors.SpecError([(refused.pointer, refused.sentence)]) from None
-    if problems:
-        pointers = [pointer for pointer, _ in problems]
-        raise errors.SpecError(problems + rules.broken(config, except_near=pointers))
+        return [Finding(refused.pointer, refused.sentence)], [""]
+    return wrong, [finding.pointer for finding in wrong]
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -65,30 +99,35 @@ def validator(document: dict[str, Any]) -> Any:
 
 def disagreements(value: Any, document: dict[str, Any]) -> list[Problem]:
     """Return every problem that jsonschema finds, as (JSON pointer, sentence)."""
-    found: dict[Problem, None] = {}
+    return [(finding.pointer, finding.sentence) for finding in findings(value, document)]
+
+
+def findings(value: Any, document: dict[str, Any]) -> list[Finding]:
+    """Return everything that jsonschema finds wrong, each once."""
+    found: dict[Problem, Finding] = {}
     try:
         for error in validator(document).iter_errors(value):
-            found.update(dict.fromkeys(_problems(error, value, document)))
+            for finding in _findings(error, value, document):
+                found.setdefault((finding.pointer, finding.sentence), finding)
     except RecursionError:
-        return [("", "nested too deeply")]
-    return list(found)
+        return [Finding("", "nested too deeply")]
+    return list(found.values())
 
 
-def _problems(error: Any, value: Any, document: dict[str, Any]) -> Iterator[Problem]:
+def _findings(error: Any, value: Any, document: dict[str, Any]) -> Iterator[Finding]:
     """Turn one error of jsonschema into ours; a list of missing names into one for each."""
     place = list(error.absolute_path)
     nodes = _nodes(error.absolute_schema_path, document)
     if error.validator == "required":
         for name in error.validator_value:
             if name not in error.instance:
-                told = _missing(name, error.instance, nodes, document)
-                yield jsonfile.pointer([*place, name]), told
+                yield _missing([*place, name], error.instance, nodes, document)
     elif "propertyNames" in error.absolute_schema_path:
-        yield jsonfile.pointer([*place, error.instance]), _sentence(error, nodes, {})
+        yield _wrong(jsonfile.pointer([*place, error.instance]), error, nodes, {})
     else:
         for name in place[:-1]:
             value = value[name]
-        yield jsonfile.pointer(place), _sentence(error, nodes, value)
+        yield _wrong(jsonfile.pointer(place), error, nodes, value)
 
 
 def _nodes(path: Iterable[Any], document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -114,33 +153,38 @@ def _note(nodes: list[dict[str, Any]], name: str) -> str:
 
 
 def _missing(
-    name: str, found: dict[str, Any], nodes: list[dict[str, Any]], document: dict[str, Any]
-) -> str:
-    """Say that `name` is missing, what it is, and which present name may be meant."""
+    place: list[Any], found: dict[str, Any], nodes: list[dict[str, Any]], document: dict[str, Any]
+) -> Finding:
+    """Say that a name is missing, what it is, and which present name may be meant for it."""
     known = nodes[-1].get("properties", {})
-    node = known.get(name, {})
+    node = known.get(place[-1], {})
     chain = [node, _definition(node, document)] if "$ref" in node else [node]
     note = _note(chain, "description") or _note(chain, "title")
     told = f"is missing ({note})" if note else "is missing"
-    strange = [other for other in found if other not in known]
-    return told + _nearest(name, strange, '; "{}" may be meant for it')
+    meant = nearest(place[-1], [other for other in found if other not in known])
+    told += f'; "{meant}" may be meant for it' if meant else ""
+    return Finding(jsonfile.pointer(place), told, "", _note(chain, "title"), meant)
 
 
-def _sentence(error: Any, nodes: list[dict[str, Any]], around: Any) -> str:
+def _wrong(pointer: str, error: Any, nodes: list[dict[str, Any]], around: Any) -> Finding:
     """Say what was found and what is allowed, beginning with the schema's own refusal."""
     value, kind, wanted = error.instance, error.validator, _note(nodes, "title")
-    found = f"found {shown(value)}"
+    found = shown(value)
     if kind == "type":
         form = "an object ({})" if error.validator_value == "object" else "{}"
-        return f"{found}, wanted {form.format(wanted or error.validator_value)}"
+        wanted = form.format(wanted or error.validator_value)
+        return Finding(pointer, f"found {found}, wanted {wanted}", found, wanted)
     refusal = _filled(_note(nodes, "refusal"), value, around)
     if kind == "enum":
         words = [str(word) for word in error.validator_value if word]
-        near = _nearest(str(value), words, '; did you mean "{}"?')
-        return f"{refusal or found}; allowed are {', '.join(words)}{near}"
+        meant = nearest(str(value), words)
+        told = f"{refusal or f'found {found}'}; allowed are {', '.join(words)}"
+        told += f'; did you mean "{meant}"?' if meant else ""
+        return Finding(pointer, told, found, ", ".join(words), meant)
     if kind == "minItems":
-        return "must not be empty"
-    return (f"{refusal}; " if refusal else "") + found + (f", wanted {wanted}" if wanted else "")
+        return Finding(pointer, "must not be empty", "an empty list", wanted)
+    told = (f"{refusal}; " if refusal else "") + f"found {found}"
+    return Finding(pointer, told + (f", wanted {wanted}" if wanted else ""), found, wanted)
 
 
 def _filled(refusal: str, value: Any, around: Any) -> str:
@@ -155,13 +199,13 @@ def _filled(refusal: str, value: Any, around: Any) -> str:
     return refusal
 
 
-def _nearest(word: str, words: list[str], form: str) -> str:
-    """Return `form` with the word of `words` that looks most like `word`, or ""."""
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Return the word of `words` that looks most like `word`, "" if none looks like it."""
     import difflib
 
     alike = {other.lower(): other for other in words}
     near = difflib.get_close_matches(word.lower(), alike, 1, 0.6)
-    return form.format(alike[near[0]]) if near else ""
+    return alike[near[0]] if near else ""
 
 
 def shown(value: Any) -> str:

@@ -64,6 +64,16 @@ def mappings_have_their_namespace(config: Config) -> list[Problem]:
     ]  # fmt: skip
 
 
+def mappings_are_ranges(config: Config) -> list[Problem]:
+    """The kernel takes no empty, no overlapping and no endless range (user_namespaces(7))."""
+    linux = config.get("linux", {})
+    if not (linux.get("uidMappings") or linux.get("gidMappings")):
+        return []
+    from pyruntime.spec import idrules
+
+    return idrules.broken(linux, "/linux")
+
+
 def time_offsets_have_their_namespace(config: Config) -> list[Problem]:
     """Offsets are those of a new time namespace (time_namespaces(7))."""
     offsets = config.get("linux", {}).get("timeOffsets")
@@ -133,6 +143,18 @@ def devices_have_numbers(config: Config) -> list[Problem]:
                 found.append((where, f"must be from 0 to {highest}"))
             elif number is None and device["type"] != "p":
                 found.append((where, f"is missing; a device {device['type']} needs it"))
+    return found
+
+
+def devices_have_their_own_path(config: Config) -> list[Problem]:
+    """What exists at the path must be the requested device (config-linux.md, "Devices")."""
+    found: list[Problem] = []
+    seen: dict[str, tuple[object, ...]] = {}
+    for place, device in enumerate(config.get("linux", {}).get("devices", ())):
+        wanted = (device["type"], device.get("major"), device.get("minor"))
+        if seen.setdefault(device["path"], wanted) != wanted:
+            told = f"{jsonfile.encode(device['path'])} is another device already"
+            found.append((f"/linux/devices/{place}/path", told))
     return found
 
 
@@ -262,9 +284,11 @@ RULES = (
     (namespaces_are_single, (_NAMESPACES,)),
     (masks_have_their_namespace, (_NAMESPACES, "/linux/maskedPaths", "/linux/readonlyPaths")),
     (mappings_have_their_namespace, (_NAMESPACES, "/linux/uidMappings", "/linux/gidMappings")),
+    (mappings_are_ranges, ("/linux/uidMappings", "/linux/gidMappings")),
     (time_offsets_have_their_namespace, (_NAMESPACES, "/linux/timeOffsets")),
     (sysctls_have_their_namespace, (_NAMESPACES, "/linux/sysctl")),
     (devices_have_numbers, ("/linux/devices",)),
+    (devices_have_their_own_path, ("/linux/devices",)),
     (device_rules_have_access, ("/linux/resources/devices",)),
     (block_weights_are_given, ("/linux/resources/blockIO",)),
     (rdma_limits_are_given, ("/linux/resources/rdma",)),

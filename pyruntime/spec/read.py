@@ -27,18 +27,32 @@ def read(bundle: str) -> tuple[Config, bytes]:
         errors.RuntimeFailure: no bundle, no file, no JSON, with line and column.
         errors.KernelError: the file cannot be read.
     """
-    data = _content(bundle)
+    data = content(bundle)
+    return document(data), data
+
+
+def document(data: bytes) -> Config:
+    """Return the document in the bytes of a config.json, of any shape but an object at the top.
+
+    Raises:
+        errors.RuntimeFailure: no JSON, with line and column, or no object.
+    """
     config = jsonfile.decode_bytes(data, NAME)
     if type(config) is not dict:
         raise errors.RuntimeFailure(f"{NAME}: the document must be an object {{…}}")
     if b"\\ud" in data.lower() and not jsonfile.is_unicode(config):
         told = r"holds half a surrogate pair (an escape \ud800 to \udfff without its partner)"
         raise errors.RuntimeFailure(f"{NAME}: {told}")
-    return config, data  # type: ignore[return-value] # check.py looks at its shape
+    return config  # type: ignore[return-value] # check.py looks at its shape
 
 
-def _content(bundle: str) -> bytes:
-    """Return the bytes of config.json."""
+def content(bundle: str) -> bytes:
+    """Return the bytes of `bundle`/config.json.
+
+    Raises:
+        errors.RuntimeFailure: no bundle, no file, or no regular one.
+        errors.KernelError: the file cannot be read.
+    """
     flags = posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY  # close-on-exec comes by itself
     with errors.doing("bundle", bundle):
         directory = posix.open(bundle, _O_PATH | posix.O_DIRECTORY)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _NO_ID = 0xFFFFFFFF
+_LONGEST_NAME = 64  # __NEW_UTS_LEN
 
 
 def version_is_known(config: Config) -> list[Problem]:
@@ -94,6 +95,18 @@ def limits_are_single(config: Config) -> list[Problem]:
     return found
 
 
+def limits_are_ordered(config: Config) -> list[Problem]:
+    """The hard limit is the ceiling of the soft one (setrlimit(2): EINVAL)."""
+    return [
+        (
+            f"/process/rlimits/{place}/soft",
+            f"{limit['type']}: {limit['soft']} is above the hard limit {limit['hard']}",
+        )
+        for place, limit in enumerate(config.get("process", {}).get("rlimits", ()))
+        if limit["soft"] > limit["hard"]
+    ]
+
+
 def scheduler_is_consistent(config: Config) -> list[Problem]:
     """Each policy has its own settings (sched_setattr(2))."""
     wish = config.get("process", {}).get("scheduler")
@@ -127,6 +140,18 @@ def names_have_their_namespace(config: Config) -> list[Problem]:
     return found
 
 
+def names_are_short(config: Config) -> list[Problem]:
+    """The kernel keeps 64 bytes of each (sethostname(2): EINVAL)."""
+    found: list[Problem] = []
+    names = {"hostname": config.get("hostname"), "domainname": config.get("domainname")}
+    for name, value in names.items():
+        length = len(value.encode()) if value else 0
+        if length > _LONGEST_NAME:
+            told = f"the {name} has {length} bytes, the kernel takes {_LONGEST_NAME}"
+            found.append((f"/{name}", told))
+    return found
+
+
 def capabilities_named_twice(config: Config) -> list[str]:
     """Warn of repetitions; they do no harm."""
     told = []
@@ -149,9 +174,11 @@ RULES = (
     (hook_environments_are_assignments, ("/hooks",)),
     (ids_are_ids, ("/process/user",)),
     (limits_are_single, ("/process/rlimits",)),
+    (limits_are_ordered, ("/process/rlimits",)),
     (scheduler_is_consistent, ("/process/scheduler", "/hooks/startContainer")),
     (affinity_is_lists, ("/process/execCPUAffinity",)),
     (names_have_their_namespace, ("/hostname", "/domainname", "/linux/namespaces")),
+    (names_are_short, ("/hostname", "/domainname")),
     *mountrules.RULES,
     *linuxrules.RULES,
 )
@@ -168,9 +195,14 @@ def broken(config: Config, except_near: Iterable[str] = ()) -> list[Problem]:
     found: list[Problem] = []
     pointers = list(except_near)
     for rule, parts in RULES:
-        if not pointers or not any(_meet(part, pointer) for part in parts for pointer in pointers):
+        if not pointers or may_read(parts, pointers):
             found += rule(config)
     return found
+
+
+def may_read(parts: Iterable[str], wrong: list[str]) -> bool:
+    """Tell whether none of the `parts` that a rule reads is near a place that is wrong."""
+    return not any(_meet(part, pointer) for part in parts for pointer in wrong)
 
 
 def _meet(one: str, other: str) -> bool:

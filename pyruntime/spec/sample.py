@@ -9,7 +9,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-VERSION = "1.3.0"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CAPABILITIES = ("CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE")
 _HARMLESS = ("nosuid", "noexec", "nodev")
@@ -24,7 +23,7 @@ def sample(rootless: bool, uid: int, gid: int) -> str:  # noqa: FBT001 - the com
         gid: likewise.
     """
     config = {
-        "ociVersion": VERSION,
+        "ociVersion": words.VERSIONS[1],
         "process": _process(),
         "root": {"path": "rootfs", "readonly": True},
         "hostname": "pyruntime",

@@ -6,6 +6,10 @@ of x86_64 and aarch64, which agree in all of these.
 
 from __future__ import annotations
 
+# --- ociVersion: the oldest and the newest that are understood (features.md) -------------------
+
+VERSIONS = ("1.0.0", "1.3.0")
+
 # --- namespaces: clone(2) --------------------------------------------------------------------
 
 NAMESPACES = {

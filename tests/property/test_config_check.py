@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from property import documents
 
 from pyruntime import errors
+from pyruntime.container import validate
 from pyruntime.spec import check, explain, table
 
 CASES = int(os.environ.get("PYRUNTIME_CASES", "5000"))
@@ -62,6 +64,15 @@ def test_the_walker_agrees_with_jsonschema_on_any_value(value):
 
 
 @settings(quick, max_examples=CASES // 10)
-@given(documents.mutations())
-def test_any_document_gives_a_clear_error_or_none(config):
-    answered(config)
+@given(st.one_of(documents.mutations(), documents.VALUES["config"]))
+def test_validate_reports_what_create_refuses(config):
+    """Of any document there is a report, in the same words."""
+    told = validate.validate(config, "/bundle")
+    try:
+        check.check(config)
+    except errors.SpecError as refusal:
+        assert refusal.problems == [(each.pointer, each.sentence) for each in told.problems]
+    except errors.Unsupported:
+        assert told.unsupported
+    else:
+        assert not told.unsupported

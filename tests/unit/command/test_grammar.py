@@ -16,6 +16,7 @@ EXPECTED = {
     " detach d keep no-subreaper",
     "list": "format f quiet q",
     "spec": "bundle b file f rootless",
+    "validate": "format f",
     "features": "",
 }
 

@@ -45,15 +45,19 @@ def test_an_empty_object_takes_everything():
 
 
 def test_each_list_becomes_its_own_mask():
-    config = {kind: capabilities.known()[: n + 1] for n, kind in enumerate(KINDS[:4])}
+    sizes = {"effective": 1, "inheritable": 2, "permitted": 3, "bounding": 4}
+    config = {kind: capabilities.known()[:size] for kind, size in sizes.items()}
     step, warnings = capabilities.plan(config, 40)
-    assert [getattr(step, kind) for kind in KINDS] == [0b1, 0b11, 0b111, 0b1111, 0]
+    assert {kind: getattr(step, kind) for kind in sizes} == {
+        kind: (1 << size) - 1 for kind, size in sizes.items()
+    }
+    assert step.ambient == 0
     assert warnings == []
 
 
 def test_a_list_that_is_null_is_an_empty_one():
-    step, _ = capabilities.plan({"bounding": None, "effective": ["CAP_KILL"]}, 40)
-    assert (step.bounding, step.effective) == (0, 1 << 5)
+    step, _ = capabilities.plan({"bounding": None, "permitted": ["CAP_KILL"]}, 40)
+    assert (step.bounding, step.permitted) == (0, 1 << 5)
 
 
 def test_unknown_names_give_one_warning_and_go():
@@ -73,10 +77,22 @@ def test_a_name_that_the_kernel_lacks_is_unavailable():
 def test_ambient_needs_permitted_and_inheritable():
     both = ["CAP_KILL", "CAP_CHOWN"]
     step, warnings = capabilities.plan(
-        {"ambient": both, "permitted": both, "inheritable": ["CAP_KILL"]}, 40
+        {"bounding": both, "ambient": both, "permitted": both, "inheritable": ["CAP_KILL"]}, 40
     )
     assert step.ambient == 1 << 5
     assert warnings == ["can't raise ambient capability CAP_CHOWN: operation not permitted"]
+
+
+def test_what_cannot_be_granted_is_left_out_with_a_warning():
+    """Runtimes SHOULD NOT fail … capabilities that cannot be granted (config.md)."""
+    config = {"effective": ["CAP_KILL", "CAP_CHOWN"], "permitted": ["CAP_KILL"],
+              "inheritable": ["CAP_KILL"], "bounding": []}  # fmt: skip
+    step, warnings = capabilities.plan(config, 40)
+    assert (step.effective, step.permitted, step.inheritable) == (1 << 5, 1 << 5, 0)
+    assert warnings == [
+        "can't make capability CAP_CHOWN effective: it is not permitted",
+        "can't make capability CAP_KILL inheritable: it is not in the bounding set",
+    ]
 
 
 def test_the_step_names_what_is_kept():

@@ -157,3 +157,34 @@ def test_notifications_need_a_listener_and_never_stop_write():
         "/linux/seccomp/syscalls/0/action": "seccomp listenerPath is not set",
         "/linux/seccomp/syscalls/0/names": "SCMP_ACT_NOTIFY cannot be used for the write syscall",
     }
+
+
+def test_two_devices_at_one_path_are_one_device():
+    null = {"type": "c", "path": "/dev/a", "major": 1, "minor": 3}
+    assert found("/linux/devices", [null, null]) == {}
+    assert found("/linux/devices", [null, null | {"minor": 5}]) == {
+        "/linux/devices/1/path": '"/dev/a" is another device already'
+    }
+
+
+@pytest.mark.parametrize(
+    ("mappings", "pointer", "words"),
+    [
+        ([(0, 0, 0)], "/0/size", "maps no id"),
+        ([(1, 0, 0xFFFFFFFF)], "/0", "containerID and size go beyond the last id, 4294967294"),
+        ([(0, 1, 0xFFFFFFFF)], "/0", "hostID and size go beyond"),
+        ([(0, 1000, 10), (9, 5000, 1)], "/1/containerID", "overlaps the containerID range of mapping 0"),
+        ([(0, 1000, 10), (10, 1009, 5)], "/1/hostID", "overlaps the hostID range of mapping 0"),
+    ],
+)
+def test_mappings_are_ranges_of_ids(mappings, pointer, words):
+    """A range that the kernel refuses (user_namespaces(7)); 0 0 4294967295 is that of the host."""
+    config = with_namespace("user")
+    good = [{"containerID": 0, "hostID": 0, "size": 0xFFFFFFFF}]
+    config["linux"] |= {"uidMappings": good, "gidMappings": good}
+    assert dict(rules.broken(config)) == {}
+    names = ("containerID", "hostID", "size")
+    wrong = [dict(zip(names, mapping, strict=True)) for mapping in mappings]
+    problems = found("/linux/gidMappings", wrong, config)
+    assert list(problems) == [f"/linux/gidMappings{pointer}"]
+    assert problems[f"/linux/gidMappings{pointer}"].startswith(words)

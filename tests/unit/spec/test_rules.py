@@ -63,6 +63,16 @@ def test_environment_entries_of_hooks_are_assignments():
     }
 
 
+def test_a_limit_is_not_above_its_ceiling():
+    limits = [
+        {"type": "RLIMIT_CPU", "soft": 1, "hard": 1},
+        {"type": "RLIMIT_AS", "soft": 2, "hard": 1},
+    ]
+    assert found("/process/rlimits", limits) == {
+        "/process/rlimits/1/soft": "RLIMIT_AS: 2 is above the hard limit 1"
+    }
+
+
 @pytest.mark.parametrize("name", ["hostname", "domainname"])
 def test_names_need_a_uts_namespace(name):
     assert found(f"/{name}", "a", without("uts")) == {
@@ -70,6 +80,14 @@ def test_names_need_a_uts_namespace(name):
     }
     assert found(f"/{name}", "", without("uts")) == {}
     assert found(f"/{name}", "a", configs.small()) == {}
+
+
+@pytest.mark.parametrize("name", ["hostname", "domainname"])
+def test_names_have_at_most_64_bytes(name):
+    assert found(f"/{name}", "é" * 32) == {}
+    assert found(f"/{name}", "é" * 32 + "x") == {
+        f"/{name}": f"the {name} has 65 bytes, the kernel takes 64"
+    }
 
 
 def test_without_a_block_linux_a_hostname_has_no_namespace():
