@@ -200,12 +200,27 @@ def _filled(refusal: str, value: Any, around: Any) -> str:
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """Return the word of `words` that looks most like `word`, "" if none looks like it."""
+    """Return the word of `words` that looks most like `word`, "" if none looks like it.
+
+    A start that all of them share (SCMP_ACT_) makes no two of them alike.
+    """
     import difflib
 
-    alike = {other.lower(): other for other in words}
-    near = difflib.get_close_matches(word.lower(), alike, 1, 0.6)
+    every = list(words)
+    start = _shared_start(every)
+    alike = {other[len(start) :].lower(): other for other in every}
+    own = word.lower().removeprefix(start.lower())
+    near = difflib.get_close_matches(own, alike, 1, 0.6)
     return alike[near[0]] if near else ""
+
+
+def _shared_start(words: list[str]) -> str:
+    """Return the start that all words share, up to its last underline; "" for a single word."""
+    if len(words) < 2:
+        return ""
+    first, last = min(words), max(words)
+    length = next((at for at, sign in enumerate(first) if last[at : at + 1] != sign), len(first))
+    return first[: first.rfind("_", 0, length) + 1]
 
 
 def shown(value: Any) -> str:
