@@ -182,7 +182,7 @@ def test_a_small_limit_is_the_payloads_and_not_the_runtimes(bundle, runtime, pro
     [
         ([("RLIMIT_FOO", 1, 1)], "/process/rlimits/0/type"),
         ([("RLIMIT_CPU", 9, 9), ("RLIMIT_CPU", 9, 9)], "rlimit RLIMIT_CPU is given twice"),
-        ([("RLIMIT_CORE", 2, 1)], "set the limit RLIMIT_CORE: invalid argument"),
+        ([("RLIMIT_CORE", 2, 1)], "RLIMIT_CORE: 2 is above the hard limit 1"),
         ([("RLIMIT_CORE", 1, 1 << 64)], "/process/rlimits/0/hard"),
     ],
 )

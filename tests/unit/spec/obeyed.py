@@ -1,0 +1,185 @@
+"""What becomes of every property of config.json: where it is tested, or how it is refused.
+
+A property stands in one of three tables, by its JSON pointer without the places of lists, a map's
+names written `*`:
+
+    TESTED   it is obeyed; a test of a real container shows it, "directory/file::function"
+    WAITING  it is refused by name until it is built: the name in the refusal
+    IGNORED  the specification says to ignore it; a test shows that too
+
+Who builds a waiting one takes its line out of WAITING and names its test in TESTED;
+test_every_property.py fails until both are done.
+"""
+
+from __future__ import annotations
+
+
+def _below(place, names, test):
+    """The properties `names` of an object, "" for itself, that one test shows."""
+    return {f"{place}/{name}" if name else place: test for name in names}
+
+
+_BAD = "functional/test_bad_bundles::test_what_is_invalid_is_refused_with_its_place"
+_USER = "functional/test_process::test_user_group_groups_and_umask_are_those_of_the_config"
+_LIMITS = "functional/test_process::test_limits_read_back_as_they_were_given"
+_SETS = "functional/test_process::test_the_payload_has_the_capabilities_of_the_config"
+_NAMES = "functional/test_namespaces::test_the_names_are_set_in_the_new_uts_namespace_only"
+_BIND = "functional/test_mounts::test_a_directory_and_a_file_can_be_bound"
+_KINDS = "functional/test_mounts::test_each_type_of_file_system_can_be_mounted"
+_FLAGS = "functional/test_mounts::test_every_option_that_sets_a_flag_sets_it"
+_HOOKS = "functional/test_hooks::test_hooks_run_in_their_order_place_and_state"
+_HOOK_ENV = "functional/test_hooks::test_a_hook_has_the_environment_that_is_given_for_it"
+_HOOK_TIME = "functional/test_hooks::test_a_hook_may_take_its_time_but_not_more"
+_DEVICES = "functional/test_devices::test_devices_of_each_type_are_made_as_described"
+_RULES = "functional/test_devices::test_what_no_rule_allows_cannot_be_opened_but_made"
+_SECCOMP = "functional/test_container_seccomp::test_denied_calls_fail_with_the_error_of_the_profile"
+_ARGUMENTS = "functional/test_container_seccomp::test_conditions_on_arguments_are_kept"
+
+TESTED = {
+    "/ociVersion": _BAD,
+    "/annotations": "functional/test_state::test_the_state_document_has_the_keys_of_the_spec_and_of_runc",
+    "/hostname": _NAMES,
+    "/domainname": _NAMES,
+    "/root": _BAD,
+    "/root/path": (
+        "functional/test_rootfs::test_a_rootfs_may_be_given_by_an_absolute_path_or_through_a_link"
+    ),
+    "/root/readonly": "functional/test_rootfs::test_the_root_is_readonly_only_when_wished",
+    **_below("/mounts", ("", "type", "source"), _KINDS),
+    "/mounts/destination": _BIND,
+    "/mounts/options": _FLAGS,
+    # --- process ---
+    "/process": _BAD,
+    "/process/args": "functional/test_process::test_the_first_argument_is_what_the_config_says",
+    "/process/cwd": (
+        "functional/test_process::test_a_missing_working_directory_is_made_also_below_a_readonly_root"
+    ),
+    "/process/env": (
+        "functional/test_process::test_the_environment_is_the_configs_and_nothing_of_the_callers"
+    ),
+    **_below("/process/user", ("", "uid", "gid", "umask", "additionalGids"), _USER),
+    **_below("/process/rlimits", ("", "type", "soft", "hard"), _LIMITS),
+    **_below("/process/capabilities",
+             ("", "bounding", "effective", "inheritable", "permitted", "ambient"), _SETS),
+    "/process/noNewPrivileges": _SETS,
+    "/process/oomScoreAdj": "functional/test_process::test_the_oom_score_is_set_when_given",
+    # --- hooks ---
+    "/hooks": _HOOKS,
+    **{
+        pointer: test
+        for name in (
+            "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop",
+        )
+        for pointer, test in {
+            **_below(f"/hooks/{name}", ("", "path", "args"), _HOOKS),
+            f"/hooks/{name}/env": _HOOK_ENV,
+            f"/hooks/{name}/timeout": _HOOK_TIME,
+        }.items()
+    },
+    # --- linux ---
+    "/linux": _BAD,
+    **_below("/linux/namespaces", ("", "type"), "functional/test_namespaces::test_every_type_can_be_new"),
+    "/linux/namespaces/path": "functional/test_namespaces::test_namespaces_are_joined_by_path",
+    **_below("/linux/devices",
+             ("", "type", "path", "major", "minor", "fileMode", "uid", "gid"), _DEVICES),
+    "/linux/cgroupsPath": "functional/test_other_keys::test_the_cgroup_path_is_where_the_container_lives",
+    "/linux/resources": _RULES,
+    **_below("/linux/resources/devices",
+             ("", "allow", "type", "major", "minor", "access"), _RULES),
+    "/linux/sysctl": "functional/test_sysctl::test_parameters_are_set_in_the_container_and_not_outside",
+    "/linux/rootfsPropagation": (
+        "functional/test_rootfs::test_the_propagation_of_the_root_is_the_one_wished"
+    ),
+    "/linux/maskedPaths": (
+        "functional/test_masks::test_a_masked_file_is_empty_and_a_masked_directory_has_nothing_in_it"
+    ),
+    "/linux/readonlyPaths": "functional/test_masks::test_a_readonly_path_can_be_read_and_not_written",
+    # --- linux.seccomp ---
+    **_below("/linux/seccomp", ("", "defaultAction", "syscalls"), _SECCOMP),
+    **_below("/linux/seccomp/syscalls", ("names", "action", "errnoRet"), _SECCOMP),
+    **_below("/linux/seccomp/syscalls/args", ("", "index", "op", "value", "valueTwo"), _ARGUMENTS),
+    "/linux/seccomp/defaultErrnoRet": (
+        "functional/test_other_keys::test_the_default_errno_is_what_denied_calls_return"
+    ),
+    "/linux/seccomp/architectures": "functional/test_seccomp::test_x32_calls_are_known_or_fatal",
+    "/linux/seccomp/flags": "functional/test_seccomp::test_the_kernel_takes_every_flag",
+}  # fmt: skip
+
+_IDS = ("", "containerID", "hostID", "size")
+WAITING = {
+    "/process/terminal": "process.terminal",
+    # --- user namespaces and id maps ---
+    **_below("/linux/uidMappings", _IDS, "linux.uidMappings"),
+    **_below("/linux/gidMappings", _IDS, "linux.gidMappings"),
+    **_below("/mounts/uidMappings", _IDS, "mounts[].uidMappings"),
+    **_below("/mounts/gidMappings", _IDS, "mounts[].gidMappings"),
+    # --- limits of the cgroup ---
+    **_below("/linux/resources/memory",
+             ("", "limit", "reservation", "swap", "kernel", "kernelTCP", "swappiness",
+              "disableOOMKiller", "useHierarchy", "checkBeforeUpdate"), "linux.resources.memory"),
+    **_below("/linux/resources/cpu",
+             ("", "shares", "quota", "burst", "period", "realtimeRuntime", "realtimePeriod", "cpus",
+              "mems", "idle"), "linux.resources.cpu"),
+    **_below("/linux/resources/pids", ("", "limit"), "linux.resources.pids"),
+    **_below("/linux/resources/blockIO", ("", "weight", "leafWeight"), "linux.resources.blockIO"),
+    **_below("/linux/resources/blockIO/weightDevice",
+             ("", "major", "minor", "weight", "leafWeight"), "linux.resources.blockIO"),
+    **{
+        pointer: name
+        for what in ("ReadBps", "WriteBps", "ReadIOPS", "WriteIOPS")
+        for pointer, name in _below(f"/linux/resources/blockIO/throttle{what}Device",
+                                    ("", "major", "minor", "rate"), "linux.resources.blockIO").items()
+    },
+    **_below("/linux/resources/hugepageLimits",
+             ("", "pageSize", "limit"), "linux.resources.hugepageLimits"),
+    **_below("/linux/resources/network",
+             ("", "classID", "priorities", "priorities/name", "priorities/priority"),
+             "linux.resources.network"),
+    **_below("/linux/resources/rdma", ("", "*/hcaHandles", "*/hcaObjects"), "linux.resources.rdma"),
+    "/linux/resources/unified": "linux.resources.unified",
+    # --- attributes of the process, clocks ---
+    **_below("/process/scheduler",
+             ("", "policy", "nice", "priority", "flags", "runtime", "deadline", "period"),
+             "process.scheduler"),
+    **_below("/process/ioPriority", ("", "class", "priority"), "process.ioPriority"),
+    **_below("/linux/personality", ("", "domain", "flags"), "linux.personality"),
+    **_below("/linux/memoryPolicy", ("", "mode", "nodes", "flags"), "linux.memoryPolicy"),
+    **_below("/linux/timeOffsets",
+             ("", "boottime", "boottime/secs", "boottime/nanosecs", "monotonic", "monotonic/secs",
+              "monotonic/nanosecs"), "linux.timeOffsets"),
+    # --- labels, devices of the network, resctrl, the seccomp agent ---
+    "/process/apparmorProfile": "process.apparmorProfile",
+    "/process/selinuxLabel": "process.selinuxLabel",
+    "/linux/mountLabel": "linux.mountLabel",
+    **_below("/linux/netDevices", ("", "*/name"), "linux.netDevices"),
+    **_below("/linux/intelRdt",
+             ("", "closID", "schemata", "l3CacheSchema", "memBwSchema", "enableMonitoring"),
+             "linux.intelRdt"),
+    "/linux/seccomp/listenerPath": "linux.seccomp.listenerPath",
+    "/linux/seccomp/listenerMetadata": "linux.seccomp.listenerMetadata",
+}  # fmt: skip
+
+# Words that wait, of properties that are obeyed.
+WAITING_WORDS = {"linux.namespaces type user", "mount option idmap"}
+
+_WINDOWS = "functional/test_other_keys::test_what_is_for_windows_is_ignored"
+_SIZE = "functional/test_other_keys::test_the_size_of_no_terminal_is_ignored"
+_EXEC = "functional/test_other_keys::test_the_processors_of_exec_are_not_those_of_the_init"
+IGNORED = {
+    "/process/commandLine": _WINDOWS,
+    "/process/user/username": _WINDOWS,
+    **_below("/process/consoleSize", ("", "height", "width"), _SIZE),  # until there are terminals
+    **_below("/process/execCPUAffinity", ("", "initial", "final"), _EXEC),  # until there is exec
+}
+
+# A value that asks for something, where the one of configs.every_key() asks for nothing.
+ASKING = {
+    "/linux/resources/memory/swap": 4096,
+    "/linux/resources/memory/kernel": 4096,
+    "/linux/resources/memory/kernelTCP": 4096,
+    "/linux/resources/memory/disableOOMKiller": True,
+    "/linux/resources/cpu/realtimeRuntime": 1,
+    "/linux/resources/cpu/realtimePeriod": 1,
+    "/linux/resources/cpu/idle": 1,
+    "/linux/timeOffsets/boottime/nanosecs": 1,
+}
