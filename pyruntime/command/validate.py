@@ -16,9 +16,8 @@ an error as in every command.
 
 from __future__ import annotations
 
-import posix
-
 from pyruntime import errors
+from pyruntime.command import paths
 from pyruntime.container import validate
 from pyruntime.spec import read, report
 from pyruntime.spec.explain import Finding
@@ -56,8 +55,7 @@ def _look(bundle: str) -> Report:
         told = report.Report()
         told.problems.append(Finding("", problem.say()))
         return told
-    directory = bundle if bundle[:1] == "/" else f"{posix.getcwd()}/{bundle}"
-    return validate.validate(config, directory)
+    return validate.validate(config, paths.absolute(bundle))
 
 
 def _text(told: Report) -> str:

@@ -29,7 +29,7 @@ _RESCTRL: dict[str, dict[str, object]] = {
     "schemata": {"schemata": ["L3:0=f"]},
     "monitoring": {"enableMonitoring": True},
 }
-_DOMAINS: tuple[dict[str, str], ...] = ({}, {"nodes": "0"})
+_NODES: tuple[dict[str, str], ...] = ({}, {"nodes": "0"})
 
 
 def features() -> dict[str, object]:
@@ -82,12 +82,12 @@ def _memory_policies() -> dict[str, object]:
     """Return memoryPolicy, or nothing while no policy is obeyed: the member may be absent."""
     known = table.MEMORY_POLICY[1]
     modes, flags = known["mode"][1], known["flags"][1][1]
-    obeyed = [mode for mode in modes if any(_sets_policy(mode, more) for more in _DOMAINS)]
+    obeyed = [mode for mode in modes if any(_sets_policy(mode, nodes) for nodes in _NODES)]
     return {"memoryPolicy": {"modes": obeyed, "flags": list(flags)}} if obeyed else {}
 
 
-def _sets_policy(mode: str, more: dict[str, str]) -> bool:
-    return _obeys(linux={"memoryPolicy": {"mode": mode, **more}})
+def _sets_policy(mode: str, nodes: dict[str, str]) -> bool:
+    return _obeys(linux={"memoryPolicy": {"mode": mode, **nodes}})
 
 
 def _mounts_with(option: str) -> bool:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pyruntime.spec.shapes import IdMapping
 
 _IDS = 1 << 32
+_MOST = 340  # UID_GID_MAP_MAX_EXTENTS
 _SIDES = ("containerID", "hostID")
 
 
@@ -28,6 +29,8 @@ def broken(block: Any, where: str) -> list[Problem]:
 
 def _ranges(mappings: list[IdMapping], where: str) -> list[Problem]:
     """Check each range, and each against those before it, on both sides (user_namespaces(7))."""
+    if len(mappings) > _MOST:
+        return [(where, f"has {len(mappings)} ranges, the kernel takes {_MOST}")]
     found: list[Problem] = []
     for place, one in enumerate(mappings):
         if not one["size"]:

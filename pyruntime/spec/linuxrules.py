@@ -151,7 +151,8 @@ def devices_have_their_own_path(config: Config) -> list[Problem]:
     found: list[Problem] = []
     seen: dict[str, tuple[object, ...]] = {}
     for place, device in enumerate(config.get("linux", {}).get("devices", ())):
-        wanted = (device["type"], device.get("major"), device.get("minor"))
+        kind = "c" if device["type"] == "u" else device["type"]  # u is c, unbuffered (mknod(1))
+        wanted = (kind, device.get("major"), device.get("minor"))
         if seen.setdefault(device["path"], wanted) != wanted:
             told = f"{jsonfile.encode(device['path'])} is another device already"
             found.append((f"/linux/devices/{place}/path", told))

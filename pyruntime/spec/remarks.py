@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 def version_is_of_another_time(config: Config) -> list[Problem]:
     """Versions outside the range of `features` are accepted: what they add or lack is unknown."""
     oldest, newest = map(_numbers, words.VERSIONS)
-    mine = _numbers(config["ociVersion"])
+    version = config["ociVersion"].partition("+")[0]
+    mine = _numbers(version)
     if mine > newest:
         return [("/ociVersion", f"newer than {words.VERSIONS[1]}: what it added is ignored")]
-    if mine < oldest or (mine == oldest and "-" in config["ociVersion"]):
+    if mine < oldest or (mine == oldest and "-" in version):
         return [("/ociVersion", f"older than {words.VERSIONS[0]}, which may read it differently")]
     return []
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    core = version.split("-", 1)[0].split("+", 1)[0]
-    return tuple(map(int, core.split(".")))
+    return tuple(map(int, version.partition("-")[0].split(".")))
 
 
 def variables_stand_once(config: Config) -> list[Problem]:

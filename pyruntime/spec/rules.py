@@ -145,7 +145,7 @@ def names_are_short(config: Config) -> list[Problem]:
     found: list[Problem] = []
     names = {"hostname": config.get("hostname"), "domainname": config.get("domainname")}
     for name, value in names.items():
-        length = len(value.encode()) if value else 0
+        length = len(value.encode("utf-8", "replace")) if value else 0
         if length > _LONGEST_NAME:
             told = f"the {name} has {length} bytes, the kernel takes {_LONGEST_NAME}"
             found.append((f"/{name}", told))

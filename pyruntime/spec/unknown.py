@@ -40,7 +40,7 @@ def _names(
             below = known.get(name, other)
             if below is None:
                 yield place + jsonfile.step(name), _ignored(name, known, top=not place)
-            elif "ignored" in below.get("description", ""):
+            elif below.get("description", "").endswith("; ignored"):
                 yield place + jsonfile.step(name), f"is {below['description']}"
             else:
                 yield from _names(item, below, schema, place + jsonfile.step(name))

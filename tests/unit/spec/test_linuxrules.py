@@ -161,7 +161,7 @@ def test_notifications_need_a_listener_and_never_stop_write():
 
 def test_two_devices_at_one_path_are_one_device():
     null = {"type": "c", "path": "/dev/a", "major": 1, "minor": 3}
-    assert found("/linux/devices", [null, null]) == {}
+    assert found("/linux/devices", [null, null | {"type": "u"}]) == {}
     assert found("/linux/devices", [null, null | {"minor": 5}]) == {
         "/linux/devices/1/path": '"/dev/a" is another device already'
     }
@@ -188,3 +188,15 @@ def test_mappings_are_ranges_of_ids(mappings, pointer, words):
     problems = found("/linux/gidMappings", wrong, config)
     assert list(problems) == [f"/linux/gidMappings{pointer}"]
     assert problems[f"/linux/gidMappings{pointer}"].startswith(words)
+
+
+def test_a_map_has_at_most_340_ranges():
+    config = with_namespace("user")
+    one = [{"containerID": 0, "hostID": 0, "size": 1}]
+    many = [{"containerID": number, "hostID": number, "size": 1} for number in range(341)]
+    config["linux"] |= {"uidMappings": many[:340], "gidMappings": one}
+    assert dict(rules.broken(config)) == {}
+    config["linux"]["uidMappings"] = many
+    assert dict(rules.broken(config)) == {
+        "/linux/uidMappings": "has 341 ranges, the kernel takes 340"
+    }

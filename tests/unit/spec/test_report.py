@@ -62,7 +62,7 @@ def test_unknown_keys_of_any_value_can_be_looked_for(value):
 @pytest.mark.parametrize(
     ("version", "words"),
     [
-        ("1.3.0", ""), ("1.0.0", ""), ("1.0.2-dev", ""), ("1.3.0-rc.1", ""),
+        ("1.3.0", ""), ("1.0.0", ""), ("1.0.2-dev", ""), ("1.0.0+of-a-build", ""), ("1.3.0-rc.1", ""),
         ("1.3.1", "newer than 1.3.0"), ("1.10.0", "newer than 1.3.0"),
         ("1.0.0-rc5", "older than 1.0.0"),
     ],
