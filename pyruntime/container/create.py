@@ -99,6 +99,10 @@ def begin(
     if warnings or plan.warnings:
         _warn([*warnings, *plan.warnings])
     _check_rootfs(plan)
+    if plan.mount_label:
+        from pyruntime.feature import mountlabel
+
+        mountlabel.check()
     entry.make(root)
     try:
         lock = entry.lock()

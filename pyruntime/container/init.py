@@ -49,9 +49,9 @@ def main(plan: Plan, line: Line, gifts: Gifts) -> NoReturn:
 
         _replace_null(root)
         _set_sysctls(plan, procfs_handle)
-        masks.apply(plan.masks, root, anchors)
+        masks.apply(plan.masks, root, anchors, plan.mount_label)
         for step, mounted in late:
-            mounts.make_readonly(step, mounted)
+            masks.make_readonly(step.destination, mounted)
         rootfs.finish(plan.rootfs)
         _join_keyring(plan)
         order = _last_steps(plan, line, gifts, root)

@@ -61,8 +61,8 @@ class Plan:
 
     __slots__ = (
         "attributes", "bundle", "capabilities", "cgroup", "clocks", "config", "device_rules",
-        "devices", "filter", "hooks", "host", "id", "keyring", "limits", "masks", "mounts", "names",
-        "namespaces", "rootfs", "scheduler", "sysctls", "warnings", "wishes",
+        "devices", "filter", "hooks", "host", "id", "keyring", "limits", "masks", "mount_label",
+        "mounts", "names", "namespaces", "rootfs", "scheduler", "sysctls", "warnings", "wishes",
     )  # fmt: skip
 
     def __init__(self, config: Config, host: Host, id: str, bundle: str, wishes: Wishes) -> None:  # noqa: A002
@@ -77,13 +77,14 @@ class Plan:
             mount_namespace=self.namespaces.has("mount"),
             no_pivot=wishes.no_pivot,
         )
-        self.mounts = mounts.plan(config, bundle)
+        self.cgroup = cgroup.plan(config, host, id)
+        self.mounts = mounts.plan(config, bundle, cgroup.shown(config, self.cgroup))
+        self.mount_label: str = linux.get("mountLabel") or ""
         if "pid" in self.namespaces.paths:
             from pyruntime.feature import procfs  # noqa: F401 - the child can load nothing
         self.devices = devices.plan(config)
         self.masks = masks.plan(config)
         self.sysctls = _sysctls(config) if linux.get("sysctl") else []
-        self.cgroup = cgroup.plan(config, host, id)
         self.device_rules = device_rules.plan((linux.get("resources") or {}).get("devices") or [])
         self.filter = _filter(linux["seccomp"]) if linux.get("seccomp") else None
         self.capabilities, self.warnings = capabilities.plan(

@@ -11,6 +11,9 @@ from pyruntime.kernel import door
 _OLDEST_KERNEL = (5, 14)
 _CGROUP2_SUPER_MAGIC = 0x63677270
 _MOUNT_POINTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+_SELINUX_MAGIC = 0xF97CFF8C
+_SELINUX_MOUNT_POINT = "/sys/fs/selinux"
+_ST_RDONLY = 1
 _STATFS_SIZE = 120
 
 
@@ -84,14 +87,29 @@ def _release(text: str) -> tuple[int, int]:
     return int(major), int(minor or 0)
 
 
+def selinux_enabled() -> bool:
+    """Tell whether SELinux labels can be given, whether it enforces its policy or only logs.
+
+    Its file system is mounted then, and not read-only, as in a container that shall take SELinux
+    for off (is_selinux_enabled(3)).
+    """
+    kind, flags = _statfs(_SELINUX_MOUNT_POINT)
+    return kind == _SELINUX_MAGIC and not flags & _ST_RDONLY
+
+
 def _is_cgroup2(path: str) -> bool:
-    """Tell whether `path` lies on a cgroup v2 file system (statfs(2); f_type is the first word)."""
+    """Tell whether `path` lies on a cgroup v2 file system."""
+    return _statfs(path)[0] == _CGROUP2_SUPER_MAGIC
+
+
+def _statfs(path: str) -> tuple[int, int]:
+    """Return f_type and f_flags of the file system at `path` (statfs(2)), zeros where none is."""
     told = bytearray(_STATFS_SIZE)
     try:
         door.call("statfs", path, told)
     except OSError:
-        return False
-    return int.from_bytes(told[:8], door.ORDER) == _CGROUP2_SUPER_MAGIC
+        return 0, 0
+    return int.from_bytes(told[:8], door.ORDER), int.from_bytes(told[80:88], door.ORDER)
 
 
 def _own_cgroup(text: str) -> str:

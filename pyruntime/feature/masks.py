@@ -1,10 +1,11 @@
-"""Paths hidden from the container, and paths that it may only read."""
+"""Paths hidden from the container, and what it may only read."""
 
 from __future__ import annotations
 
 import errno
 import posix
 
+from pyruntime import errors
 from pyruntime.errors import doing
 from pyruntime.feature import devices
 from pyruntime.feature.step import Step
@@ -13,6 +14,10 @@ from pyruntime.kernel import attach, mount, path
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.spec.shapes import Config
+
+
+# To skip it would be to show it to those who may look.
+_CURES = {errno.EACCES: "the runtime may not look there; leave the path out if nobody may"}
 
 
 class ReadonlyPathStep(Step):
@@ -42,17 +47,33 @@ class MaskStep(Step):
 
 
 def plan(config: Config) -> list[Step]:
-    """Work out both lists, without repetitions; the read-only ones first, as runc does."""
+    """Work out both lists, without repetitions; the read-only ones first, as runc does.
+
+    Raises:
+        SpecError: the whole root is asked for.
+    """
     linux = config.get("linux", {})
-    readonly = dict.fromkeys(linux.get("readonlyPaths") or [])
-    masked = dict.fromkeys(linux.get("maskedPaths") or [])
+    readonly = dict.fromkeys(map(_absolute, linux.get("readonlyPaths") or []))
+    masked = dict.fromkeys(map(_absolute, linux.get("maskedPaths") or []))
+    if "/" in readonly:
+        raise _whole_root("readonlyPaths", "made read-only here: use root.readonly")
+    if "/" in masked:
+        raise _whole_root("maskedPaths", "masked")
     return [
         *(ReadonlyPathStep(where) for where in readonly),
         *(MaskStep(where) for where in masked),
     ]
 
 
-def apply(steps: list[Step], root: int, anchors: dict[str, int]) -> None:
+def _absolute(where: str) -> str:
+    return "/" + path.clean(where)
+
+
+def _whole_root(name: str, what: str) -> errors.SpecError:
+    return errors.SpecError([(f"/linux/{name}", f"the root itself cannot be {what}")])
+
+
+def apply(steps: list[Step], root: int, anchors: dict[str, int], label: str = "") -> None:
     """Hide and protect the paths inside `root`; those that are missing are left out.
 
     Args:
@@ -65,14 +86,14 @@ def apply(steps: list[Step], root: int, anchors: dict[str, int]) -> None:
     Raises:
         KernelError: a mount call failed.
     """
-    cover = _Cover(root)
+    cover = _Cover(root, label)
     try:
         for step in steps:
             if isinstance(step, ReadonlyPathStep):
-                with doing("make read-only", step.path):
+                with doing("make read-only", step.path, _CURES):
                     _protect(*_anchored(step.path, root, anchors))
             elif isinstance(step, MaskStep):
-                with doing("mask the path", step.path):
+                with doing("mask the path", step.path, _CURES):
                     cover.hide(*_anchored(step.path, root, anchors))
     finally:
         cover.close()
@@ -80,11 +101,10 @@ def apply(steps: list[Step], root: int, anchors: dict[str, int]) -> None:
 
 def _anchored(where: str, root: int, anchors: dict[str, int]) -> tuple[int, str]:
     """Return the directory to look a path up from, and the path from there."""
-    cleaned = "/" + path.clean(where)
     for destination, mounted in anchors.items():
-        if cleaned.startswith(destination + "/"):
-            return mounted, cleaned[len(destination) + 1 :]
-    return root, cleaned
+        if where.startswith(destination + "/"):
+            return mounted, where[len(destination) + 1 :]
+    return root, where
 
 
 def _protect(root: int, where: str) -> None:
@@ -104,10 +124,10 @@ def _protect(root: int, where: str) -> None:
 class _Cover:
     """What is laid over masked paths: one /dev/null and one empty directory for all of them."""
 
-    __slots__ = ("empty", "null", "root")
+    __slots__ = ("empty", "label", "null", "root")
 
-    def __init__(self, root: int) -> None:
-        self.root, self.null, self.empty = root, -1, -1
+    def __init__(self, root: int, label: str) -> None:
+        self.root, self.label, self.null, self.empty = root, label, -1, -1
 
     def hide(self, anchor: int, where: str) -> None:
         """Cover one path, seen from `anchor`, unless it is missing."""
@@ -135,7 +155,7 @@ class _Cover:
         """
         if self.empty >= 0:
             return mount.open_tree(self.empty, "")
-        self.empty = _make_empty()
+        self.empty = _make_empty(self.label)
         return self.empty
 
     def close(self) -> None:
@@ -145,7 +165,7 @@ class _Cover:
                 posix.close(descriptor)
 
 
-def _make_empty() -> int:
+def _make_empty(label: str) -> int:
     """Make a tmpfs that holds nothing and takes nothing."""
     for inodes in ("1", "2"):  # the root directory needs one more on some kernels
         context = mount.fsopen("tmpfs")
@@ -153,6 +173,8 @@ def _make_empty() -> int:
             mount.fsconfig(context, "source", "tmpfs")
             mount.fsconfig(context, "nr_blocks", "1")
             mount.fsconfig(context, "nr_inodes", inodes)
+            if label:
+                mount.fsconfig(context, "context", label)
             mount.fsconfig(context, "ro")
             return mount.fsmount(context, mount.ATTR_RDONLY)
         except OSError as error:
@@ -161,3 +183,16 @@ def _make_empty() -> int:
         finally:
             posix.close(context)
     raise AssertionError  # the loop returns or raises
+
+
+def make_readonly(destination: str, mounted: int) -> None:
+    """Make a tmpfs read-only at last, and close it.
+
+    Raises:
+        KernelError: mount_setattr(2) failed.
+    """
+    with doing("make read-only", destination):
+        try:
+            mount.mount_setattr(mounted, add=mount.ATTR_RDONLY)
+        finally:
+            posix.close(mounted)

@@ -12,9 +12,10 @@ import posix
 
 from pyruntime import errors
 from pyruntime.errors import doing
+from pyruntime.feature import rootfs
 from pyruntime.feature.step import Step
 from pyruntime.kernel import attach, mount, path
-from pyruntime.spec import words
+from pyruntime.spec import mountrules, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     Option = tuple[str, str | None]
 
-_OVER_PROC = frozenset(words.MOUNTABLE_IN_PROC)
+_AS_LINK: Option = ("src-nofollow", None)
 
 
 class MountStep(Step):
@@ -37,13 +38,15 @@ class MountStep(Step):
         tree_add, tree_clear: attributes of all mounts of the tree.
         propagation: (mount.MS_…, recursive) in the order given.
         options: of the file system, (key, value or None).
+        extensions: what the runtime itself does for the mount, (name, value or None).
+        instead: what is bound where the kernel refuses to make the file system anew, "" for none.
         late: read-only only after everything below was mounted and made (tmpfs).
         remount: change an existing mount instead of making one.
     """
 
     __slots__ = (
-        "add", "clear", "destination", "kind", "late", "options", "propagation", "recursive",
-        "remount", "source", "tree_add", "tree_clear",
+        "add", "clear", "destination", "extensions", "instead", "kind", "late", "options",
+        "propagation", "recursive", "remount", "source", "tree_add", "tree_clear",
     )  # fmt: skip
 
     def __init__(self, destination: str, kind: str, source: str) -> None:
@@ -52,36 +55,44 @@ class MountStep(Step):
         self.recursive = self.late = self.remount = False
         self.propagation: list[tuple[int, bool]] = []
         self.options: list[Option] = []
+        self.extensions: list[Option] = []
+        self.instead = ""
 
     def describe(self) -> str:
         """Say it as mount(8) would be asked."""
-        told = [key if value is None else f"{key}={value}" for key, value in self.options]
-        told += [word for bit, word in words.ATTRIBUTE_NAMES if self.add & bit]
-        told += ["r" + word for bit, word in words.ATTRIBUTE_NAMES if self.tree_add & bit]
-        told += ["recursive"] if self.recursive else []
-        verb = (
-            "remount" if self.remount else "bind" if self.kind == "bind" else f"mount {self.kind}"
-        )
-        source = f" {self.source}" if self.kind == "bind" else ""
-        return f"{verb}{source} on {self.destination}" + (f" ({', '.join(told)})" if told else "")
+        from pyruntime.feature import mounttext
+
+        return mounttext.said(self)
 
 
-def plan(config: Config, bundle: str) -> list[MountStep]:
-    """Work out the mounts of a checked config; a relative bind source is below the bundle."""
-    steps = [_read(entry, bundle) for entry in config.get("mounts") or []]
+def plan(config: Config, bundle: str, cgroup: str = "") -> list[MountStep]:
+    """Work out the mounts of a checked config; a relative bind source is below the bundle.
+
+    `cgroup` is the directory that shows the container its cgroups where they cannot be mounted.
+    """
+    steps = [_read(entry, bundle, cgroup) for entry in config.get("mounts") or []]
+    label = (config.get("linux") or {}).get("mountLabel")
+    if label:
+        from pyruntime.feature import mountlabel
+
+        mountlabel.plan(steps, label)
     if any(is_odd(step) for step in steps):
-        from pyruntime.feature import oddmounts  # noqa: F401 - the child can load nothing
+        from pyruntime.feature import oddmounts
+
+        oddmounts.load(steps)  # the child can load nothing
     return steps
 
 
 def is_odd(step: MountStep) -> bool:
-    """Tell whether a mount goes other ways: a remount, or a value too long for fsconfig(2)."""
-    if step.remount or step.kind in ("proc", "sysfs", "tmpfs"):  # these have no long values
-        return step.remount
+    """Tell whether a mount goes other ways: a change, an extension, a value for mount(2) only."""
+    if step.remount or step.extensions:
+        return True
+    if step.kind in ("proc", "sysfs", "tmpfs"):  # these have no long values
+        return False
     return not all(mount.fits(value or "") for _, value in step.options)
 
 
-def _read(entry: Mount, bundle: str) -> MountStep:
+def _read(entry: Mount, bundle: str, cgroup: str) -> MountStep:
     """Sort the options of one entry."""
     options = entry.get("options") or []
     bound = "bind" in options or "rbind" in options
@@ -93,26 +104,16 @@ def _read(entry: Mount, bundle: str) -> MountStep:
         "/" + path.clean(path.join(bundle, source)) if bound else source,
     )
     for option in options:
-        for word in _words(option):
+        for word in mountrules.taken_apart(option):
             _sort(step, word)
+    if step.kind == "cgroup2":
+        step.instead = cgroup
+    elif kind == "sysfs" and step.add & mount.ATTR_RDONLY:
+        step.instead = "/sys"
     if kind == "tmpfs" and step.add & mount.ATTR_RDONLY and not step.remount:
         step.add &= ~mount.ATTR_RDONLY
         step.late = True
     return step
-
-
-def _words(option: str) -> list[str]:
-    """Take an option apart at its commas, as mount(2) does; backslash and quotes keep one."""
-    if "," not in option or option in words.MOUNT_OPTIONS:
-        return [option]
-    found, quoted = [""], False
-    for place, character in enumerate(option):
-        quoted ^= character == '"'
-        if character == "," and not quoted and option[place - 1 : place] != "\\":
-            found.append("")
-        else:
-            found[-1] += character
-    return [word for word in found if word]
 
 
 def _sort(step: MountStep, option: str) -> None:
@@ -135,6 +136,8 @@ def _sort(step: MountStep, option: str) -> None:
     elif kind == "data" and step.kind != "bind":
         key, separator, value = option.partition("=")
         step.options.append((key, value if separator else None))
+    elif kind == "extension":
+        step.extensions.append((option, None))
 
 
 def apply(step: MountStep, root: int, pid_namespace: int | None) -> int | None:
@@ -157,26 +160,37 @@ def apply(step: MountStep, root: int, pid_namespace: int | None) -> int | None:
         if is_odd(step):
             from pyruntime.feature import oddmounts  # loaded by plan: the child can load nothing
 
-            oddmounts.apply(step, root)
-            return None
-        made = _bind(step) if step.kind == "bind" else _create(step, root, pid_namespace)
-        try:
-            decorate(step, made)
-            _attach(step, root, made)
-        except BaseException:
-            posix.close(made)
-            raise
-    if step.late or _has_masks(step, made):
+            return oddmounts.apply(step, root)
+        made = bind(step) if step.kind == "bind" else create(step, root, pid_namespace)
+        return place(step, root, made)
+
+
+def place(step: MountStep, root: int, made: int) -> int | None:
+    """Give a detached mount its attributes and attach it; return as `apply` does.
+
+    Raises:
+        OSError: as the calls give it.
+        RuntimeFailure: as `apply`.
+    """
+    try:
+        decorate(step, made)
+        _attach(step, root, made)
+    except BaseException:
+        posix.close(made)
+        raise
+    return kept(step, made)
+
+
+def kept(step: MountStep, made: int) -> int | None:
+    """Close the descriptor of a mount that is done; return it where something is to come."""
+    if step.kind == "bind":
+        wanted = path.magic(made) in (mount.PROC_SUPER_MAGIC, mount.SYSFS_MAGIC)
+    else:
+        wanted = step.late or step.kind in ("proc", "sysfs")
+    if wanted:
         return made
     posix.close(made)
     return None
-
-
-def _has_masks(step: MountStep, made: int) -> bool:
-    """Tell whether this is proc or sysfs, new or bound."""
-    if step.kind == "bind":
-        return path.magic(made) in (mount.PROC_SUPER_MAGIC, mount.SYSFS_MAGIC)
-    return step.kind in ("proc", "sysfs")
 
 
 def _cures(step: MountStep) -> dict[int, str]:
@@ -187,10 +201,16 @@ def _cures(step: MountStep) -> dict[int, str]:
     }
 
 
-def _bind(step: MountStep) -> int:
-    """Clone the source; a bind never creates what it binds."""
+def bind(step: MountStep) -> int:
+    """Clone the source; a bind never creates what it binds.
+
+    Raises:
+        OSError: as open_tree(2) gives it.
+        RuntimeFailure: there is no source.
+    """
+    follow = _AS_LINK not in step.extensions
     try:
-        return mount.open_tree(mount.AT_FDCWD, step.source, recursive=step.recursive)
+        return mount.open_tree(mount.AT_FDCWD, step.source, recursive=step.recursive, follow=follow)
     except FileNotFoundError:
         raise errors.RuntimeFailure(
             f"mount {step.source} on {step.destination}: the bind source does not exist:"
@@ -198,13 +218,31 @@ def _bind(step: MountStep) -> int:
         ) from None
 
 
-def _create(step: MountStep, root: int, pid_namespace: int | None) -> int:
-    """Make a new file system, detached."""
-    _refuse_link(step, root)
+def create(step: MountStep, root: int, pid_namespace: int | None = None) -> int:
+    """Make a new file system, detached.
+
+    Raises:
+        OSError: as the calls give it.
+        RuntimeFailure: proc or sysfs on a link.
+    """
+    if step.kind in ("proc", "sysfs"):
+        rootfs.refuse_link(root, step.destination, step.kind)
     if step.kind == "proc" and pid_namespace is not None:
         from pyruntime.feature import procfs  # loaded by the container's plan
 
         return procfs.of_namespace(pid_namespace, step.options)
+    try:
+        return _make(step, root)
+    except OSError as error:
+        if not step.instead or error.errno not in (errno.EPERM, errno.EBUSY):
+            raise
+    if step.kind == "sysfs":  # of a network namespace that the user namespace does not own
+        return mount.frozen(step.instead)
+    return mount.open_tree(mount.AT_FDCWD, step.instead)
+
+
+def _make(step: MountStep, root: int) -> int:
+    """Tell a new file system its options and make it."""
     context = mount.fsopen(step.kind)
     try:
         mount.fsconfig(context, "source", step.source)
@@ -215,22 +253,6 @@ def _create(step: MountStep, root: int, pid_namespace: int | None) -> int:
         return mount.fsmount(context)
     finally:
         posix.close(context)
-
-
-def _refuse_link(step: MountStep, root: int) -> None:
-    """Refuse proc and sysfs on anything but a real directory (CVE-2019-19921, CVE-2023-27561)."""
-    if step.kind not in ("proc", "sysfs"):
-        return
-    try:
-        node = path.resolve(root, step.destination, path.O_PATH | path.O_NOFOLLOW)
-    except FileNotFoundError:
-        return
-    ordinary = attach.is_directory(node)
-    posix.close(node)
-    if not ordinary:
-        raise errors.RuntimeFailure(
-            f'filesystem "{step.kind}" must be mounted on ordinary directory: {step.destination}'
-        )
 
 
 def _inherited_mode(step: MountStep, root: int) -> list[Option]:
@@ -247,52 +269,32 @@ def _inherited_mode(step: MountStep, root: int) -> list[Option]:
 
 
 def decorate(step: MountStep, made: int) -> None:
-    """Set attributes and propagation, one wish a call, so that an error names the wish."""
-    if step.add or step.clear:
-        mount.mount_setattr(made, add=step.add, clear=step.clear)
-    if step.tree_add or step.tree_clear:
-        mount.mount_setattr(made, add=step.tree_add, clear=step.tree_clear, recursive=True)
+    """Set attributes and propagation, one wish a call, so that an error names the wish.
+
+    Raises:
+        OSError: as mount_setattr(2) gives it; EPERM names what a user namespace has locked.
+    """
+    try:
+        if step.add or step.clear:
+            mount.mount_setattr(made, add=step.add, clear=step.clear)
+        if step.tree_add or step.tree_clear:
+            mount.mount_setattr(made, add=step.tree_add, clear=step.tree_clear, recursive=True)
+    except PermissionError:
+        present = mount.attributes(made) & (step.clear | step.tree_clear)
+        names = [word for bit, word in words.ATTRIBUTE_NAMES if present & bit]
+        raise mount.locked(", ".join(names)) from None
     for propagation, recursive in step.propagation:
         mount.mount_setattr(made, propagation=propagation, recursive=recursive)
 
 
 def _attach(step: MountStep, root: int, made: int) -> None:
     """Attach onto the destination, made where missing, unless it lies in /proc."""
-    directory = attach.is_directory(made)
-    place = path.make_directory if directory else path.make_file
-    target = place(root, step.destination)
+    make = path.make_directory if attach.is_directory(made) else path.make_file
+    target = make(root, step.destination)
     try:
-        keep_out_of_proc(step, target, procfs=path.magic(made) == mount.PROC_SUPER_MAGIC)
+        procfs = path.magic(made) == mount.PROC_SUPER_MAGIC
+        rootfs.keep_out_of_proc(step.destination, target, procfs=procfs)
     except BaseException:
         posix.close(target)
         raise
     attach.onto_present(root, step.destination, made, target)
-
-
-def keep_out_of_proc(step: MountStep, target: int, *, procfs: bool) -> None:
-    """Let only procfs be /proc, and only a few harmless files lie in it.
-
-    The destination's spelling is not enough: a link of the image may lead into /proc.
-
-    Raises:
-        RuntimeFailure: it is neither.
-    """
-    where = f'"{step.destination}" cannot be mounted because it is'
-    if step.destination == "/proc":
-        if not procfs:
-            raise errors.RuntimeFailure(f"{where} not of type proc")
-    elif path.magic(target) == mount.PROC_SUPER_MAGIC and step.destination not in _OVER_PROC:
-        raise errors.RuntimeFailure(f"{where} inside /proc")
-
-
-def make_readonly(step: MountStep, mounted: int) -> None:
-    """Make a tmpfs read-only at last, and close it.
-
-    Raises:
-        KernelError: mount_setattr(2) failed.
-    """
-    with doing("make read-only", step.destination):
-        try:
-            mount.mount_setattr(mounted, add=mount.ATTR_RDONLY)
-        finally:
-            posix.close(mounted)

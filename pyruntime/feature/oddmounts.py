@@ -1,13 +1,12 @@
-"""Mounts that cannot be made detached: changes of what is mounted, and options without end."""
+"""Mounts that go other ways: changes of what is mounted, extensions, and options without end."""
 
 from __future__ import annotations
 
-import errno
 import posix
 
 from pyruntime import errors
-from pyruntime.feature import mounts
-from pyruntime.kernel import mount, path
+from pyruntime.feature import mounts, rootfs
+from pyruntime.kernel import attach, mount, path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,16 +15,52 @@ if TYPE_CHECKING:
 _PAGE = 4095  # mount(2) cuts its data off there without a word
 
 
-def apply(step: MountStep, root: int) -> None:
-    """Make or change one mount inside `root`.
+def load(steps: list[MountStep]) -> None:
+    """Load what these mounts will need; the child can load nothing."""
+    wished = {name for step in steps for name, _ in step.extensions}
+    if "tmpcopyup" in wished:
+        from pyruntime.feature import copyup  # noqa: F401
+    if wished & {"copy-symlink", "src-nofollow", "dest-nofollow"}:
+        from pyruntime.feature import linkbinds  # noqa: F401
+
+
+def apply(step: MountStep, root: int) -> int | None:
+    """Make or change one mount inside `root`; return as `mounts.apply` does.
 
     Raises:
         OSError: as the calls give it.
+        RuntimeFailure: why it cannot be.
     """
     if step.remount:
         _remount(step, root)
+    elif step.kind == "bind":
+        from pyruntime.feature import linkbinds  # as below: loaded by `load`
+
+        return linkbinds.apply(step, root)
+    elif step.extensions:
+        return _extended(step, root)
     else:
         _mount_at_once(step, root)
+    return None
+
+
+def _extended(step: MountStep, root: int) -> int | None:
+    """Make a file system and see to its extensions before anybody can see it."""
+    made = mounts.create(step, root)
+    try:
+        for name, value in step.extensions:
+            if name == "tmpcopyup":
+                from pyruntime.feature import copyup
+
+                copyup.fill(step, root, made)
+            elif value is not None:
+                from pyruntime.feature import mountlabel
+
+                mountlabel.apply(made, value)
+    except BaseException:
+        posix.close(made)
+        raise
+    return mounts.place(step, root, made)
 
 
 def _remount(step: MountStep, root: int) -> None:
@@ -45,8 +80,7 @@ def _mount_at_once(step: MountStep, root: int) -> None:
     The mount is made in its place, so its attributes come a moment later; nothing of the container
     runs yet.
     """
-    told = [key if value is None else f"{key}={value}" for key, value in step.options]
-    data = ",".join(told)
+    data = ",".join(_quoted(key, value) for key, value in step.options)
     if len(data) > _PAGE:
         raise errors.RuntimeFailure(
             f"mount {step.source} on {step.destination}: the options are longer than the"
@@ -54,14 +88,21 @@ def _mount_at_once(step: MountStep, root: int) -> None:
         )
     target = path.make_directory(root, step.destination)
     try:
-        mounts.keep_out_of_proc(step, target, procfs=False)
+        rootfs.keep_out_of_proc(step.destination, target, procfs=False)
         mount.legacy(step.source, target, step.kind, data)
         made = path.resolve(root, step.destination)
         try:
             if path.mount_id(made) == path.mount_id(target):
-                raise OSError(errno.ESTALE, "the destination was exchanged", step.destination)
+                raise attach.elsewhere(root, made)
             mounts.decorate(step, made)
         finally:
             posix.close(made)
     finally:
         posix.close(target)
+
+
+def _quoted(key: str, value: str | None) -> str:
+    """Write an option as mount(2) reads it; the commas of an SELinux context need quotes."""
+    if value is None:
+        return key
+    return f'{key}="{value}"' if key == "context" and "," in value else f"{key}={value}"

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 import posix
 
-from pyruntime.kernel import mount
+from pyruntime.kernel import mount, path
 
 # In mountinfo; the backslash itself comes last.
 _ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\"))
 
 
-def mount_of(directory: str) -> str:
-    """Return the mount point that holds `directory`: the longest that is a prefix of it."""
-    best = "/"
+def part(directory: str) -> None:
+    """Make the mount that holds `directory` private, so that what is mounted there is not seen.
+
+    It is known by its id: a link in the path, or a mount over a mount point, leads elsewhere.
+
+    Raises:
+        OSError: ENOENT where it cannot be reached by its mount point.
+    """
+    held = posix.open(directory, path.O_PATH | path.O_DIRECTORY | path.O_CLOEXEC)
+    try:
+        number = path.mount_id(held)
+    finally:
+        posix.close(held)
     for line in mountinfo():
-        point = line[4]
-        if len(point) > len(best) and (directory + "/").startswith(point + "/"):
-            best = point
-    return best
+        if line[0] == str(number):
+            mount.propagate(line[4], mount.MS_PRIVATE)
+            top = posix.open(line[4], path.O_PATH | path.O_CLOEXEC)
+            try:
+                if path.mount_id(top) == number:
+                    return
+            finally:
+                posix.close(top)
+    raise mount.FileSystemError(errno.ENOENT, "another mount covers that of the rootfs")
 
 
 def mountinfo() -> list[list[str]]:

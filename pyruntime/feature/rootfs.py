@@ -1,8 +1,8 @@
-"""The root file system: attached first, entered last.
+"""The root file system: attached first, entered last; and what may be mounted where in it.
 
-Propagation follows runc: the caller's tree becomes a slave (or what the config asks) before
-anything is mounted, so nothing that the container mounts reaches the host; what the spec calls a
-"new peer group" is set on `/` after the root has changed.
+Before anything is mounted the caller's tree becomes a slave, so nothing that the container mounts
+reaches the host, while a volume that asks for it still sees what the host mounts later. What the
+spec asks for the root itself is set on `/` after the root has changed.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ from __future__ import annotations
 import errno
 import posix
 
+from pyruntime import errors
 from pyruntime.errors import doing
 from pyruntime.feature.step import Step
+from pyruntime.kernel import attach as attaching
 from pyruntime.kernel import mount, path
 from pyruntime.spec import words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.spec.shapes import Config
+
+_OVER_PROC = frozenset(words.MOUNTABLE_IN_PROC)
 
 
 class RootfsStep(Step):
@@ -38,10 +42,17 @@ class RootfsStep(Step):
 
 
 def plan(config: Config, bundle: str, *, mount_namespace: bool, no_pivot: bool) -> RootfsStep:
-    """Work out the root of a checked config; a relative path is below the bundle."""
+    """Work out the root of a checked config; a relative path is below the bundle.
+
+    Raises:
+        SpecError: a private root cannot be had without pivot_root.
+    """
     root = config["root"]
     change = "chroot" if not mount_namespace else "move" if no_pivot else "pivot"
     propagation = config.get("linux", {}).get("rootfsPropagation", "")
+    if change == "move" and propagation.endswith("private"):
+        told = "rootfsPropagation of [r]private is not safe without pivot_root: leave --no-pivot out"
+        raise errors.SpecError([("/linux/rootfsPropagation", told)])
     directory = "/" + path.clean(path.join(bundle, root["path"]))
     if change == "move" or "shared" in propagation:
         from pyruntime.feature import oldroot  # noqa: F401 - the child can load nothing
@@ -53,19 +64,19 @@ def isolate(step: RootfsStep) -> None:
 
     `shared` keeps the peers of the host, as volumes with `rshared` need; the mount that holds the
     rootfs is then made private, without which pivot_root refuses and our mounts would be seen.
+    `rprivate` and `runbindable` take the whole tree in, volumes as well.
 
     Raises:
         KernelError: mount(2) failed.
     """
-    kind = step.propagation.removeprefix("r")
     with doing("make mounts private to the container", "/"):
-        if kind == "shared":
+        if step.propagation.endswith("shared"):
             mount.propagate("/", words.PROPAGATIONS[step.propagation])
             from pyruntime.feature import oldroot  # loaded by plan: the child can load nothing
 
-            mount.propagate(oldroot.mount_of(step.directory), mount.MS_PRIVATE)
+            oldroot.part(step.directory)
         else:
-            firm = kind in ("private", "unbindable")
+            firm = step.propagation in ("rprivate", "runbindable")
             mount.propagate("/", (mount.MS_PRIVATE if firm else mount.MS_SLAVE) | mount.MS_REC)
 
 
@@ -84,6 +95,40 @@ def attach(step: RootfsStep) -> int:
         mount.move_mount(tree, target)
         posix.close(target)
     return tree
+
+
+def refuse_link(root: int, destination: str, kind: str) -> None:
+    """Refuse proc and sysfs on anything but a real directory (CVE-2019-19921, CVE-2023-27561).
+
+    Raises:
+        RuntimeFailure: something else is at the destination.
+    """
+    try:
+        node = path.resolve(root, destination, path.O_PATH | path.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    ordinary = attaching.is_directory(node)
+    posix.close(node)
+    if not ordinary:
+        raise errors.RuntimeFailure(
+            f'filesystem "{kind}" must be mounted on ordinary directory: {destination}'
+        )
+
+
+def keep_out_of_proc(destination: str, target: int, *, procfs: bool) -> None:
+    """Let only procfs be /proc, and only a few harmless files lie in it.
+
+    The destination's spelling is not enough: a link of the image may lead into /proc.
+
+    Raises:
+        RuntimeFailure: it is neither.
+    """
+    where = f'"{destination}" cannot be mounted because it is'
+    if destination == "/proc":
+        if not procfs:
+            raise errors.RuntimeFailure(f"{where} not of type proc")
+    elif path.magic(target) == mount.PROC_SUPER_MAGIC and destination not in _OVER_PROC:
+        raise errors.RuntimeFailure(f"{where} inside /proc")
 
 
 def enter(step: RootfsStep, root: int) -> None:

@@ -27,27 +27,46 @@ def onto_file(root: int, destination: str, mounted: int) -> None:
     _attach(root, destination, mounted, path.make_file(root, destination))
 
 
-def onto_present(root: int, destination: str, mounted: int, target: int) -> None:
+def onto_present(
+    root: int, destination: str, mounted: int, target: int, *, follow: bool = True
+) -> None:
     """Attach `mounted` onto `target`, which the caller resolved from `destination`, and close it.
+
+    Where not `follow`, the mount or its place is a symbolic link, which is looked at itself.
 
     Raises:
         OSError: as `onto_directory`.
     """
-    _attach(root, destination, mounted, target)
+    _attach(root, destination, mounted, target, path.O_PATH | (0 if follow else path.O_NOFOLLOW))
 
 
-def _attach(root: int, destination: str, mounted: int, target: int) -> None:
+def _attach(
+    root: int, destination: str, mounted: int, target: int, flags: int = path.O_PATH
+) -> None:
     """Move the mount onto the descriptor, then look again where the path leads."""
     try:
         mount.move_mount(mounted, target)
     finally:
         posix.close(target)
-    again = path.resolve(root, destination)
+    again = path.resolve(root, destination, flags)
     try:
         if path.mount_id(again) != path.mount_id(mounted):
-            raise OSError(errno.ESTALE, "the destination was exchanged", destination)
+            raise elsewhere(root, again)
     finally:
         posix.close(again)
+
+
+def elsewhere(root: int, found: int) -> mount.FileSystemError:
+    """Say why a path leads to `found` and not to the mount that was attached there.
+
+    Nothing leads to a mount on the root itself: each look begins at the root beneath it.
+    """
+    here, top = posix.fstat(found), posix.fstat(root)
+    if path.mount_id(found) == path.mount_id(root) and here.st_ino == top.st_ino:
+        return mount.FileSystemError(
+            errno.EBUSY, "the mountpoint is on the top of rootfs: a link of the image leads there"
+        )
+    return mount.FileSystemError(errno.ESTALE, "the destination was exchanged meanwhile")
 
 
 def is_directory(descriptor: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import posix
 
 from pyruntime.kernel import door
@@ -12,6 +13,7 @@ ATTR_NODEV = 0x04
 ATTR_NOEXEC = 0x08
 ATTR_ATIME_MASK = 0x70
 ATTR_NOSYMFOLLOW = 0x00200000
+_ATTR_NOATIME, _ATTR_NODIRATIME = 0x10, 0x80
 
 MS_UNBINDABLE = 1 << 17
 MS_PRIVATE = 1 << 18
@@ -26,6 +28,7 @@ SYSFS_MAGIC = 0x62656572
 AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 _AT_EMPTY_PATH = 0x1000
+_AT_SYMLINK_NOFOLLOW = 0x100
 _OPEN_TREE_CLONE = 1
 _OPEN_TREE_CLOEXEC = posix.O_CLOEXEC
 _FSOPEN_CLOEXEC = 1
@@ -36,6 +39,11 @@ _MOVE_F_EMPTY = 0x04
 _MOVE_T_EMPTY = 0x40
 _MNT_DETACH = 2
 _LONGEST_VALUE = 255
+# ST_… of statfs(2) and what they say of the mount; ST_RDONLY may be the file system's as well.
+_STATFS_FLAGS = (
+    (0x1, ATTR_RDONLY), (0x2, ATTR_NOSUID), (0x4, ATTR_NODEV), (0x8, ATTR_NOEXEC),
+    (0x400, _ATTR_NOATIME), (0x800, _ATTR_NODIRATIME), (0x2000, ATTR_NOSYMFOLLOW),
+)  # fmt: skip
 
 
 class FileSystemError(OSError):
@@ -46,14 +54,31 @@ class FileSystemError(OSError):
         self.words = words
 
 
-def open_tree(directory: int, path: str, *, recursive: bool = False) -> int:
+def open_tree(
+    directory: int, path: str, *, recursive: bool = False, follow: bool = True
+) -> int:
     """Clone the mount at `path` (with the mounts below it if `recursive`) as a detached mount.
+
+    A symbolic link at the end of the path is cloned itself unless `follow`.
 
     Raises:
         OSError: EINVAL also for a mount of another mount namespace, or for locked children.
     """
     flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | (0 if path else _AT_EMPTY_PATH)
+    flags |= 0 if follow else _AT_SYMLINK_NOFOLLOW
     return door.call("open_tree", directory, path, flags | (_AT_RECURSIVE if recursive else 0))
+
+
+def frozen(path: str) -> int:
+    """Clone the tree at `path` so that nothing of it can be written, nor what is mounted there later.
+
+    Raises:
+        OSError: as `open_tree` and `mount_setattr`.
+    """
+    tree = open_tree(AT_FDCWD, path, recursive=True)
+    mount_setattr(tree, add=ATTR_RDONLY, recursive=True)
+    mount_setattr(tree, propagation=MS_PRIVATE, recursive=True)
+    return tree
 
 
 def fsopen(kind: str) -> int:
@@ -166,6 +191,27 @@ def mount_setattr(
     wish = b"".join(word.to_bytes(8, door.ORDER) for word in (add, clear, propagation, 0))
     flags = _AT_EMPTY_PATH | (_AT_RECURSIVE if recursive else 0)
     door.call("mount_setattr", mounted, "", flags, wish, len(wish))
+
+
+def attributes(mounted: int) -> int:
+    """Return the attributes (ATTR_…) of the mount that `mounted` lies on (fstatfs(2), f_flags).
+
+    Raises:
+        OSError: as fstatfs gives it.
+    """
+    answer = bytearray(120)
+    door.call("fstatfs", mounted, answer)
+    flags = int.from_bytes(answer[80:88], door.ORDER)
+    return sum(attribute for flag, attribute in _STATFS_FLAGS if flags & flag)
+
+
+def locked(names: str) -> FileSystemError:
+    """Return the error for attributes that a user namespace has locked (mount_namespaces(7))."""
+    what = names or "the attributes of access times, or of a mount below,"
+    return FileSystemError(
+        errno.EPERM,
+        f"{what} came from another user namespace and cannot be taken off: leave that option out",
+    )
 
 
 def propagate(path: str, propagation: int) -> None:

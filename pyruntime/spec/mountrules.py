@@ -22,6 +22,20 @@ def clean(path: str) -> str:
     return "/" + "/".join(parts)
 
 
+def taken_apart(option: str) -> list[str]:
+    """Take an option apart at its commas, as mount(2) does; backslash and quotes keep one."""
+    if "," not in option or option in words.MOUNT_OPTIONS:
+        return [option]
+    found, quoted = [""], False
+    for place, character in enumerate(option):
+        quoted ^= character == '"'
+        if character == "," and not quoted and option[place - 1 : place] != "\\":
+            found.append("")
+        else:
+            found[-1] += character
+    return [word for word in found if word]
+
+
 def is_bind(mount: Mount) -> bool:
     """Tell whether this is a bind mount; its type says nothing then (config.md, "Mounts")."""
     options = mount.get("options", ())
@@ -53,14 +67,74 @@ def destinations_are_free(config: Config) -> list[Problem]:
     return found
 
 
-def binds_are_asked_for(config: Config) -> list[Problem]:
-    """The type alone makes no bind mount, and no file system has this name (config.md)."""
-    told = 'no such device: type "bind" needs the option bind or rbind'
-    return [
-        (f"/mounts/{place}/type", told)
-        for place, mount in enumerate(config.get("mounts", ()))
-        if mount.get("type") == "bind" and not is_bind(mount)
-    ]
+def types_are_told(config: Config) -> list[Problem]:
+    """What is no bind makes a file system, and none has the name bind (config.md, "Mounts")."""
+    found: list[Problem] = []
+    for place, mount in enumerate(config.get("mounts", ())):
+        kind = mount.get("type", "")
+        if kind in ("", "none", "bind") and not is_bind(mount):
+            if kind == "bind":
+                told = 'no such device: type "bind" needs the option bind or rbind'
+            elif "remount" in mount.get("options", ()):
+                continue
+            else:
+                told = "no such device: neither a file system nor the option bind is given"
+            found.append((f"/mounts/{place}/type", told))
+    return found
+
+
+# Kinds of options that change what a mount is: never a word among the data of a file system.
+_ALONE = ("bind", "remount", "extension", "idmap", "impossible")
+
+
+def options_can_be_obeyed(config: Config) -> list[Problem]:
+    """Options of the runtime's own have their kinds of mounts, and some cannot be had at all."""
+    found: list[Problem] = []
+    for place, mount in enumerate(config.get("mounts", ())):
+        options = mount.get("options", ())
+        if words.ODD_OPTIONS.isdisjoint(options) and "," not in "".join(options):
+            continue
+        for number, option in enumerate(options):
+            told = _hidden(option) or _misplaced(option, mount)
+            if told:
+                found.append((f"/mounts/{place}/options/{number}", told))
+    return found
+
+
+def _hidden(option: str) -> str:
+    """Name a word that is hidden among others in one option."""
+    for word in taken_apart(option):
+        if word != option and _kind(word.partition("=")[0]) in _ALONE:
+            return f"{jsonfile.encode(word)} must be an option of its own"
+    return ""
+
+
+def _kind(option: str) -> str:
+    return words.MOUNT_OPTIONS.get(option, ("data", 0, 0))[0]
+
+
+def _misplaced(option: str, mount: Mount) -> str:
+    """Say why an option cannot be obeyed for this mount (crun.1, "mount options")."""
+    kind, options = _kind(option), mount["options"]
+    if kind == "impossible":
+        plain = option[1:]
+        return (
+            f"{option} is impossible: {plain} is of a file system, and no system call changes it"
+            f" for a tree of mounts; give each mount the option {plain}"
+        )
+    if kind != "extension":
+        return ""
+    if "remount" in options:
+        return f"{option} is for new mounts only"
+    if option == "tmpcopyup":
+        fresh = mount.get("type") == "tmpfs" and not is_bind(mount)
+        return "" if fresh else "tmpcopyup can be used only with tmpfs"
+    if not is_bind(mount):
+        return f"{option} can be used only with bind mounts"
+    others = {"src-nofollow", "dest-nofollow"}.intersection(options)
+    if option == "copy-symlink" and others:
+        return "copy-symlink is mutually exclusive with src-nofollow and dest-nofollow"
+    return ""
 
 
 def binds_have_no_data(config: Config) -> list[str]:
@@ -104,7 +178,8 @@ def relative_destinations(config: Config) -> list[str]:
 
 RULES = (
     (destinations_are_free, ("/mounts",)),
-    (binds_are_asked_for, ("/mounts",)),
+    (types_are_told, ("/mounts",)),
+    (options_can_be_obeyed, ("/mounts",)),
     (mappings_are_complete, ("/mounts", "/linux/namespaces")),
 )
 WARNINGS = (binds_have_no_data, relative_destinations)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # A key counts as wished when it holds something: not null, false, "", 0 or empty.
 _PROCESS = ("terminal", "apparmorProfile", "selinuxLabel")
-_LINUX = ("uidMappings", "gidMappings", "netDevices", "mountLabel")
+_LINUX = ("uidMappings", "gidMappings", "netDevices")
 _SECCOMP = ("listenerPath", "listenerMetadata")
 _LIMITS = ("memory", "cpu", "blockIO", "hugepageLimits", "network", "rdma", "unified")
 
@@ -47,12 +47,12 @@ def _joins_user(linux: Any) -> bool:
 
 
 def _mounts(config: Config) -> list[str]:
-    """Name id mappings and the options that are the runtime's own work."""
+    """Name id mappings, whether given as options or as keys."""
     found: dict[str, None] = {}
     for mount in config.get("mounts", ()):
         for option in mount.get("options", ()):
             name = option.partition("=")[0]
-            if words.MOUNT_OPTIONS.get(name, "")[:1] in (("extension",), ("idmap",)):
+            if words.MOUNT_OPTIONS.get(name, "")[:1] == ("idmap",):
                 found[f"mount option {name}"] = None
         for key in ("uidMappings", "gidMappings"):
             if mount.get(key):

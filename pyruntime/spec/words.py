@@ -55,6 +55,7 @@ ATTRIBUTE_NAMES = (
 #   extension    the runtime's own work; no bits
 #   idmap        id-mapped, AT_RECURSIVE set for the mounts below as well
 #   nothing      allowed and without effect
+#   impossible   crun's names for what no system call does: refused
 # The kernel wants all of MOUNT_ATTR__ATIME cleared when the access time mode changes, and relatime
 # is its zero. silent and loud only concern the kernel's log and cannot be said to fsconfig(2); nor
 # can iversion, which file systems that count versions do always (since Linux 6.1).
@@ -124,7 +125,16 @@ MOUNT_OPTIONS = {
     "dest-nofollow": ("extension", 0, 0),
     "idmap": ("idmap", 0, 0),
     "ridmap": ("idmap", 0x8000, 0),
+    "rsync": ("impossible", 0, 0),
+    "rasync": ("impossible", 0, 0),
+    "rdirsync": ("impossible", 0, 0),
+    "rmand": ("impossible", 0, 0),
+    "rnomand": ("impossible", 0, 0),
 }
+# Those that a rule has to look at, or that are no words of one file system's data.
+ODD_OPTIONS = frozenset(
+    name for name, (kind, _, _) in MOUNT_OPTIONS.items() if kind in ("extension", "impossible")
+)
 
 # linux.rootfsPropagation: MS_ bits.
 PROPAGATIONS = {

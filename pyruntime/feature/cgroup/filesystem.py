@@ -68,6 +68,12 @@ def plan(config: Config, host: Host, name: str) -> CgroupStep:
     return CgroupStep("/" + "/".join(parts), host.cgroup_root)
 
 
+def shown(config: Config, step: CgroupStep) -> str:
+    """Return the directory that a container sees as its cgroup file system's root."""
+    spaces = (config.get("linux") or {}).get("namespaces") or []
+    return step.directory if any(each["type"] == "cgroup" for each in spaces) else step.root
+
+
 def _parts(where: str) -> list[str]:
     """Return the parts of a path, cleaned of `.` and `..`."""
     return [part for part in path.clean(where).split("/") if part]

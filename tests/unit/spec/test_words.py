@@ -55,7 +55,7 @@ def test_every_mount_option_has_a_kind_that_is_told_in_the_table():
     kinds = {kind for kind, _, _ in words.MOUNT_OPTIONS.values()}
     assert kinds == {
         "attribute", "recursive", "superblock", "propagation", "bind", "remount", "extension",
-        "idmap", "nothing",
+        "idmap", "nothing", "impossible",
     }  # fmt: skip
 
 
