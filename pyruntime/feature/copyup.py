@@ -6,17 +6,19 @@ and no mount below it shows, neither procfs nor a volume. The tmpfs is filled be
 until then nobody else can reach it.
 
 Copied are content with its holes, modes, owners, times, extended attributes that a tmpfs takes,
-links (symbolic and hard), devices, fifos and sockets.
+links (symbolic and hard), devices, fifos and sockets. Names stay bytes: what they mean in the
+caller's locale is no matter.
 """
 
 from __future__ import annotations
 
 import errno
 import posix
+import sys
 
 from pyruntime import errors
 from pyruntime.errors import doing
-from pyruntime.kernel import mount, path
+from pyruntime.kernel import attach, mount, path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ _INSIDE = path.RESOLVE_BENEATH | path.RESOLVE_NO_XDEV | path.RESOLVE_NO_MAGICLIN
 _READ = posix.O_RDONLY | path.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_NOCTTY | path.O_CLOEXEC
 _READ_DIRECTORY = posix.O_RDONLY | path.O_NOFOLLOW | path.O_DIRECTORY | path.O_CLOEXEC
 _WRITE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | path.O_CLOEXEC
+_SEEK_SET = 0
 _PIECE = 1 << 30
 _CURES = {
     errno.ENOSPC: "the options size and nr_inodes of the mount limit what it holds",
@@ -43,16 +46,14 @@ _LEFT_OUT = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENODATA)
 def fill(step: MountStep, root: int, made: int) -> None:
     """Copy the directory at the destination of `step` inside `root` into the tmpfs `made`.
 
-    Nothing is copied where the destination is missing.
+    Where that is missing it is made, and there is nothing to copy.
 
     Raises:
         KernelError: what could not be copied.
+        OSError: the destination is no directory, or the root itself.
         RuntimeFailure: the destination leads into procfs or sysfs.
     """
-    try:
-        covered = path.resolve(root, step.destination, path.O_PATH | path.O_DIRECTORY)
-    except FileNotFoundError:
-        return
+    covered = attach.make_place(root, step.destination)
     try:
         _refuse_views_of_the_kernel(step, covered)
         image = mount.open_tree(covered, "")
@@ -91,8 +92,8 @@ class _Copy:
     def __init__(self, step: MountStep, image: int, made: int) -> None:
         self.image, self.made, self.destination = image, made, step.destination
         self.owned = any(key in ("uid", "gid") for key, _ in step.options)
-        self.waiting = ["."]
-        self.places: dict[tuple[int, int], str] = {}
+        self.waiting = [b"."]
+        self.places: dict[tuple[int, int], bytes] = {}
 
     def run(self) -> None:
         """Copy everything."""
@@ -112,23 +113,25 @@ class _Copy:
             finally:
                 posix.close(source)
 
-    def _said(self, below: str) -> str:
-        return path.join(self.destination, path.clean(below))
+    def _said(self, below: bytes) -> str:
+        where = path.clean(below.decode("utf-8", "surrogateescape"))
+        return f"{self.destination}/{where}" if where else self.destination
 
-    def _fill(self, below: str, source: int, target: int) -> None:
+    def _fill(self, below: bytes, source: int, target: int) -> None:
         """Copy the entries of one directory, then what it is itself."""
-        for name in posix.listdir(source):
-            place = f"{below}/{name}"
+        for text in posix.listdir(source):
+            name = text.encode(sys.getfilesystemencoding(), "surrogateescape")
+            place = below + b"/" + name
             with doing("copy up", self._said(place), _CURES):
                 try:
                     self._entry(place, name, source, target)
                 except FileNotFoundError:  # it went meanwhile
                     continue
         with doing("copy up", self._said(below), _CURES):
-            top = below == "."  # its mode came with the options of the mount
+            top = below == b"."  # its mode came with the options of the mount
             _dress(source, target, owner=not (top and self.owned), mode=not top)
 
-    def _entry(self, place: str, name: str, source: int, target: int) -> None:
+    def _entry(self, place: bytes, name: bytes, source: int, target: int) -> None:
         """Copy one entry of a directory; what is in a directory waits."""
         node = path.openat2(source, name, path.O_PATH | path.O_NOFOLLOW, _INSIDE)
         try:
@@ -150,7 +153,7 @@ class _Copy:
             self.places[known.st_dev, known.st_ino] = place
 
 
-def _copy_file(name: str, directory: int, target: int) -> None:
+def _copy_file(name: bytes, directory: int, target: int) -> None:
     """Copy a regular file; it is opened by its name, so it is looked at again."""
     source = path.openat2(directory, name, _READ, _INSIDE)
     try:
@@ -179,7 +182,7 @@ def _copy_content(source: int, copy: int, size: int) -> None:
             if error.errno == errno.ENXIO:  # nothing but a hole is left
                 return
             raise
-        posix.lseek(copy, at, posix.SEEK_SET)
+        posix.lseek(copy, at, _SEEK_SET)
         while at < end:
             count = posix.sendfile(copy, source, at, min(end - at, _PIECE))
             if count == 0:  # it was cut meanwhile
@@ -217,10 +220,10 @@ def _copy_attributes(source: int, copy: int) -> None:
                 raise
 
 
-def _copy_node(node: int, name: str, known: posix.stat_result, target: int) -> None:
+def _copy_node(node: int, name: bytes, known: posix.stat_result, target: int) -> None:
     """Copy a symbolic link, device, fifo or socket."""
     if known.st_mode & _FORMAT == _LINK:
-        posix.symlink(posix.readlink("", dir_fd=node), name, dir_fd=target)
+        posix.symlink(posix.readlink(b"", dir_fd=node), name, dir_fd=target)
     else:
         posix.mknod(name, known.st_mode, known.st_rdev, dir_fd=target)
     posix.chown(name, known.st_uid, known.st_gid, dir_fd=target, follow_symlinks=False)

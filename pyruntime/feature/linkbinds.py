@@ -115,5 +115,5 @@ def _where(root: int, target: int) -> str:
     """
     top, place = (posix.readlink(f"/proc/self/fd/{each}") for each in (root, target))
     if not place.startswith(top + "/"):
-        raise mount.FileSystemError(errno.ESTALE, "the destination was exchanged meanwhile")
+        raise attach.exchanged()
     return place[len(top) :]

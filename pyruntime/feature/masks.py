@@ -82,6 +82,7 @@ def apply(steps: list[Step], root: int, anchors: dict[str, int], label: str = ""
         anchors: descriptors of its proc and sysfs mounts, by destination. What lies in these is
             looked up from there: who shares the rootfs can rename the directory `proc` with the
             mount on it, and a path from the root would then be missing (CVE-2023-28642).
+        label: SELinux context of the empty directory, "" for none.
 
     Raises:
         KernelError: a mount call failed.

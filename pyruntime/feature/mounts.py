@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     Option = tuple[str, str | None]
 
-_AS_LINK: Option = ("src-nofollow", None)
-
 
 class MountStep(Step):
     """One entry of the list, its options sorted by what they need.
@@ -197,6 +195,7 @@ def _cures(step: MountStep) -> dict[int, str]:
     """Return hints for the usual mistakes."""
     return {
         errno.ENODEV: f"the kernel knows no file system {step.kind}",
+        errno.EPERM: words.SHOWN_NAMESPACES.get(step.kind, ""),
         errno.ENOTDIR: "is a directory mounted onto a file or a file onto a directory?",
     }
 
@@ -208,7 +207,7 @@ def bind(step: MountStep) -> int:
         OSError: as open_tree(2) gives it.
         RuntimeFailure: there is no source.
     """
-    follow = _AS_LINK not in step.extensions
+    follow = ("src-nofollow", None) not in step.extensions
     try:
         return mount.open_tree(mount.AT_FDCWD, step.source, recursive=step.recursive, follow=follow)
     except FileNotFoundError:
@@ -289,7 +288,7 @@ def decorate(step: MountStep, made: int) -> None:
 
 def _attach(step: MountStep, root: int, made: int) -> None:
     """Attach onto the destination, made where missing, unless it lies in /proc."""
-    make = path.make_directory if attach.is_directory(made) else path.make_file
+    make = attach.make_place if attach.is_directory(made) else path.make_file
     target = make(root, step.destination)
     try:
         procfs = path.magic(made) == mount.PROC_SUPER_MAGIC

@@ -86,14 +86,14 @@ def _mount_at_once(step: MountStep, root: int) -> None:
             f"mount {step.source} on {step.destination}: the options are longer than the"
             f" {_PAGE} bytes that mount(2) takes"
         )
-    target = path.make_directory(root, step.destination)
+    target = attach.make_place(root, step.destination)
     try:
         rootfs.keep_out_of_proc(step.destination, target, procfs=False)
         mount.legacy(step.source, target, step.kind, data)
         made = path.resolve(root, step.destination)
         try:
             if path.mount_id(made) == path.mount_id(target):
-                raise attach.elsewhere(root, made)
+                raise attach.exchanged()
             mounts.decorate(step, made)
         finally:
             posix.close(made)

@@ -51,7 +51,9 @@ def plan(config: Config, bundle: str, *, mount_namespace: bool, no_pivot: bool) 
     change = "chroot" if not mount_namespace else "move" if no_pivot else "pivot"
     propagation = config.get("linux", {}).get("rootfsPropagation", "")
     if change == "move" and propagation.endswith("private"):
-        told = "rootfsPropagation of [r]private is not safe without pivot_root: leave --no-pivot out"
+        told = (
+            "rootfsPropagation of [r]private is not safe without pivot_root: leave --no-pivot out"
+        )
         raise errors.SpecError([("/linux/rootfsPropagation", told)])
     directory = "/" + path.clean(path.join(bundle, root["path"]))
     if change == "move" or "shared" in propagation:

@@ -51,21 +51,35 @@ def _attach(
     again = path.resolve(root, destination, flags)
     try:
         if path.mount_id(again) != path.mount_id(mounted):
-            raise elsewhere(root, again)
+            raise exchanged()
     finally:
         posix.close(again)
 
 
-def elsewhere(root: int, found: int) -> mount.FileSystemError:
-    """Say why a path leads to `found` and not to the mount that was attached there.
+def make_place(root: int, destination: str) -> int:
+    """Open the directory `destination` inside `root`, made where missing, to mount onto.
 
-    Nothing leads to a mount on the root itself: each look begins at the root beneath it.
+    Only a link at the end can lead to the root itself, above which nothing may lie: paths begin
+    beneath it, but for `..`.
+
+    Raises:
+        OSError: as `path.make_directory`; EBUSY for the root itself.
     """
-    here, top = posix.fstat(found), posix.fstat(root)
-    if path.mount_id(found) == path.mount_id(root) and here.st_ino == top.st_ino:
-        return mount.FileSystemError(
+    try:
+        return path.make_directory(root, destination, follow=False)
+    except NotADirectoryError:  # a link, or no directory at all
+        target = path.make_directory(root, destination)
+    here, top = posix.fstat(target), posix.fstat(root)
+    if here.st_ino == top.st_ino and path.mount_id(target) == path.mount_id(root):
+        posix.close(target)
+        raise mount.FileSystemError(
             errno.EBUSY, "the mountpoint is on the top of rootfs: a link of the image leads there"
         )
+    return target
+
+
+def exchanged() -> mount.FileSystemError:
+    """Return the error for a path that no longer leads to what was mounted there."""
     return mount.FileSystemError(errno.ESTALE, "the destination was exchanged meanwhile")
 
 

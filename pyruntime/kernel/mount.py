@@ -54,9 +54,7 @@ class FileSystemError(OSError):
         self.words = words
 
 
-def open_tree(
-    directory: int, path: str, *, recursive: bool = False, follow: bool = True
-) -> int:
+def open_tree(directory: int, path: str, *, recursive: bool = False, follow: bool = True) -> int:
     """Clone the mount at `path` (with the mounts below it if `recursive`) as a detached mount.
 
     A symbolic link at the end of the path is cloned itself unless `follow`.
@@ -70,7 +68,7 @@ def open_tree(
 
 
 def frozen(path: str) -> int:
-    """Clone the tree at `path` so that nothing of it can be written, nor what is mounted there later.
+    """Clone the tree at `path`: nothing of it can be written, nor is what is mounted later seen.
 
     Raises:
         OSError: as `open_tree` and `mount_setattr`.

@@ -34,7 +34,7 @@ _statx = bytearray(256)
 _hows: dict[tuple[int, int, int], bytes] = {}
 
 
-def openat2(directory: int, path: str, flags: int, resolve: int, mode: int = 0) -> int:
+def openat2(directory: int, path: str | bytes, flags: int, resolve: int, mode: int = 0) -> int:
     """Make the call of that name: open `path`, close-on-exec.
 
     Raises:
@@ -78,21 +78,23 @@ def join(directory: str, path: str) -> str:
     return path if path.startswith("/") else f"{directory.rstrip('/')}/{path}"
 
 
-def make_directory(root: int, path: str, mode: int = 0o755) -> int:
+def make_directory(root: int, path: str, mode: int = 0o755, *, follow: bool = True) -> int:
     """Open the directory `path` inside `root`, making it and its parents where missing.
 
     Args:
         root: descriptor of the root directory.
         path: as the container sees it.
         mode: of the directories that are made (the umask applies).
+        follow: a link at the end of the path will do, too.
 
     Raises:
         OSError: ENOTDIR where something else is in the way, ELOOP where links never end.
     """
     wanted = clean(path)
+    flags = O_PATH | O_DIRECTORY | (0 if follow else O_NOFOLLOW)
     for _ in range(_MAKE_ROUNDS):
         try:
-            return resolve(root, wanted, O_PATH | O_DIRECTORY)
+            return resolve(root, wanted, flags)
         except FileNotFoundError:
             wanted = _make_missing(root, wanted, mode)
     raise OSError(errno.ELOOP, "the path keeps changing", path)

@@ -141,6 +141,13 @@ PROPAGATIONS = {
     name: bits for name, (kind, bits, _) in MOUNT_OPTIONS.items() if kind == "propagation"
 }
 
+# File systems that show a namespace: what a user namespace needs to be allowed to mount them.
+SHOWN_NAMESPACES = {
+    "proc": "a user namespace needs a pid namespace of its own, and a /proc that nothing covers",
+    "sysfs": "a user namespace needs a network namespace of its own, or the option ro to bind /sys",
+    "mqueue": "a user namespace needs an ipc namespace of its own",
+}
+
 # The only files of procfs that may be covered, as lxcfs does (runc; CVE-2019-16884).
 MOUNTABLE_IN_PROC = (
     "/proc/cpuinfo",

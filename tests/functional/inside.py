@@ -70,6 +70,7 @@ class Mounted:
         self.options = set(parts[5].split(","))
         self.peers = {word.partition(":")[0] for word in parts[6:]}
         self.kind, self.source, of_super = more.split(" ", 2)
+        self.super_text = of_super
         self.of_super = set(of_super.split(","))
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pyruntime import errors
 from pyruntime.feature import masks
 
 
@@ -18,6 +19,19 @@ def test_each_path_is_planned_once_in_the_order_given():
     assert planned(maskedPaths=["/b", "/a", "/b"], readonlyPaths=["/a", "/a"]) == [
         "make /a read-only", "hide /b", "hide /a"
     ]  # fmt: skip
+
+
+def test_paths_are_cleaned_so_that_one_path_is_one():
+    assert planned(maskedPaths=["/a//b/", "/a/./b", "/a/x/../b"], readonlyPaths=["//c", "/c"]) == [
+        "make /c read-only", "hide /a/b"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["maskedPaths", "readonlyPaths"])
+def test_the_root_itself_is_refused_with_its_place(name):
+    with pytest.raises(errors.SpecError) as caught:
+        planned(**{name: ["/x", "/.."]})
+    assert caught.value.say().startswith(f"invalid config.json: /linux/{name}: the root itself cannot be")
 
 
 @pytest.mark.parametrize("config", [{}, {"linux": {}}, {"linux": {"maskedPaths": [], "readonlyPaths": []}}])

@@ -135,6 +135,32 @@ def test_a_remount_is_marked_and_not_put_off():
     assert step.add == mount.ATTR_RDONLY
 
 
+@pytest.mark.parametrize("kind", ["cgroup", "cgroup2"])
+def test_where_cgroups_cannot_be_mounted_the_directory_given_is_bound(kind):
+    entry = {"destination": "/c", "type": kind, "source": "cgroup"}
+    (step,) = mounts.plan({"mounts": [entry]}, "/b", "/sys/fs/cgroup/x")
+    assert step.instead == "/sys/fs/cgroup/x"
+
+
+def test_sysfs_is_replaced_only_where_it_is_read_only_anyway():
+    assert planned("ro", kind="sysfs").instead == "/sys"
+    assert planned("nosuid", kind="sysfs").instead == planned("ro", "rw", kind="sysfs").instead == ""
+    assert planned("ro").instead == planned("bind", "ro", kind="sysfs").instead == ""
+
+
+@pytest.mark.parametrize("option", ["tmpcopyup", "copy-symlink", "src-nofollow", "dest-nofollow"])
+def test_what_the_runtime_does_itself_goes_the_other_way(option):
+    step = planned(option, *(["bind"] if option != "tmpcopyup" else []))
+    assert step.extensions == [(option, None)]
+    assert step.options == []
+    assert mounts.is_odd(step)
+
+
+def test_ordinary_mounts_go_the_straight_way():
+    for step in (planned("size=1k", "ro"), planned("rbind", "ro"), planned(kind="proc"), planned(kind="overlay")):
+        assert not mounts.is_odd(step)
+
+
 @pytest.mark.parametrize(
     ("options", "kind", "told"),
     [
@@ -145,6 +171,8 @@ def test_a_remount_is_marked_and_not_put_off():
         (("bind", "ro"), "none", "bind /bundle/s on /d (ro)"),
         (("rbind", "rro", "nodev"), "none", "bind /bundle/s on /d (nodev, rro, recursive)"),
         (("remount", "nosuid"), "tmpfs", "remount on /d (nosuid)"),
+        (("tmpcopyup", "size=1k"), "tmpfs", "mount tmpfs on /d (size=1k, tmpcopyup)"),
+        (("bind", "copy-symlink"), "none", "bind /bundle/s on /d (copy-symlink)"),
     ],
 )
 def test_a_step_says_itself_as_mount_would_be_asked(options, kind, told):

@@ -63,6 +63,87 @@ def test_id_mapped_mounts_are_binds_with_both_mappings():
 
 
 @pytest.mark.parametrize(
+    ("mount", "sentence"),
+    [
+        ({"type": "bind"}, 'no such device: type "bind" needs the option bind or rbind'),
+        ({"type": "bind", "options": ["ro"]},
+         'no such device: type "bind" needs the option bind or rbind'),
+        ({}, "no such device: neither a file system nor the option bind is given"),
+        ({"type": ""}, "no such device: neither a file system nor the option bind is given"),
+        ({"type": "none", "options": ["ro"]},
+         "no such device: neither a file system nor the option bind is given"),
+    ],
+)  # fmt: skip
+def test_a_mount_that_is_neither_a_bind_nor_of_a_file_system(mount, sentence):
+    assert found("/mounts", [{"destination": "/a", **mount}]) == {"/mounts/0/type": sentence}
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [{"type": "tmpfs"}, {"type": "none", "options": ["remount", "ro"]}, {"options": ["remount"]},
+     {"type": "bind", "options": ["rbind"]}, {"options": ["bind"]}],
+)  # fmt: skip
+def test_mounts_that_say_what_they_are(mount):
+    assert found("/mounts", [{"destination": "/a", **mount}]) == {}
+
+
+TMPFS = {"destination": "/a", "type": "tmpfs"}
+BIND = {"destination": "/a", "source": "/b"}
+
+
+@pytest.mark.parametrize(
+    ("mount", "option", "sentence"),
+    [
+        (BIND | {"options": ["bind", "tmpcopyup"]}, 1, "tmpcopyup can be used only with tmpfs"),
+        (TMPFS | {"options": ["tmpcopyup", "rbind"]}, 0, "tmpcopyup can be used only with tmpfs"),
+        (TMPFS | {"type": "ramfs", "options": ["tmpcopyup"]}, 0, "tmpcopyup can be used only with tmpfs"),
+        (TMPFS | {"options": ["tmpcopyup", "remount"]}, 0, "tmpcopyup is for new mounts only"),
+        (BIND | {"options": ["remount", "bind", "src-nofollow"]}, 2, "src-nofollow is for new mounts only"),
+        (TMPFS | {"options": ["copy-symlink"]}, 0, "copy-symlink can be used only with bind mounts"),
+        (TMPFS | {"options": ["ro", "src-nofollow"]}, 1, "src-nofollow can be used only with bind mounts"),
+        (TMPFS | {"options": ["dest-nofollow"]}, 0, "dest-nofollow can be used only with bind mounts"),
+        (BIND | {"options": ["src-nofollow", "copy-symlink", "bind"]}, 1,
+         "copy-symlink is mutually exclusive with src-nofollow and dest-nofollow"),
+        (TMPFS | {"options": ["size=1k,tmpcopyup"]}, 0, '"tmpcopyup" must be an option of its own'),
+        (BIND | {"options": ["bind", "ro,idmap=uids=0-1-2"]}, 1,
+         '"idmap=uids=0-1-2" must be an option of its own'),
+        (TMPFS | {"options": ["ro,remount"]}, 0, '"remount" must be an option of its own'),
+        (TMPFS | {"options": ["ro,rsync"]}, 0, '"rsync" must be an option of its own'),
+        (TMPFS | {"options": ["rmand"]}, 0,
+         ("rmand is impossible: mand is of a file system, and no system call changes it for a tree of"
+          " mounts; give each mount the option mand")),
+    ],
+)  # fmt: skip
+def test_options_that_cannot_be_obeyed(mount, option, sentence):
+    assert found("/mounts", [mount]) == {f"/mounts/0/options/{option}": sentence}
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [
+        TMPFS | {"options": ["tmpcopyup", "ro", "size=1k,mode=755"]},
+        BIND | {"options": ["bind", "copy-symlink"]},
+        BIND | {"options": ["src-nofollow", "rbind", "dest-nofollow"]},
+        TMPFS | {"options": ['context="a:b:c:s0:c1,remount"', "size=1k"]},
+        TMPFS | {"options": ["ro,nosuid"]},
+    ],
+)
+def test_options_that_can(mount):
+    assert found("/mounts", [mount]) == {}
+
+
+@pytest.mark.parametrize(
+    ("option", "parts"),
+    [
+        ("ro", ["ro"]), ("size=1k,mode=755", ["size=1k", "mode=755"]), (",a,,b,", ["a", "b"]),
+        ('context="a,b",ro', ['context="a,b"', "ro"]), ("lowerdir=a\\,b", ["lowerdir=a\\,b"]),
+    ],
+)  # fmt: skip
+def test_an_option_is_taken_apart_as_mount_does(option, parts):
+    assert mountrules.taken_apart(option) == parts
+
+
+@pytest.mark.parametrize(
     ("path", "cleaned"),
     [("/a/../b//./c/", "/b/c"), ("../../a", "/a"), ("", "/"), ("/..", "/"), ("a\n", "/a\n")],
 )
