@@ -53,7 +53,7 @@ REFUSED = {
     "NUL in an option":
         (TMPFS | {"options": ["size=1k\0"]}, f"/mounts/{NUMBER}/options/0"),
 }  # fmt: skip
-# crun takes these for other flags of mount_setattr(2); runc for options of the file system.
+# crun takes these without effect; runc takes them for options of the file system.
 IMPOSSIBLE = ("rsync", "rasync", "rdirsync", "rmand", "rnomand")
 
 
