@@ -125,7 +125,7 @@ class _Copy:
             with doing("copy up", self._said(place), _CURES):
                 try:
                     self._entry(place, name, source, target)
-                except FileNotFoundError:  # it went meanwhile
+                except (FileNotFoundError, FileExistsError):  # it went, or was listed twice
                     continue
         with doing("copy up", self._said(below), _CURES):
             top = below == b"."  # its mode came with the options of the mount

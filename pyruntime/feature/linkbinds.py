@@ -1,7 +1,8 @@
 """Binds that look at symbolic links themselves: copy-symlink, src-nofollow, dest-nofollow (crun.1).
 
 The links of the host are the caller's, those of the root are hostile: what lies there is opened
-inside the root and a mount is attached to the descriptor, as for every mount.
+inside the root and a mount is attached to the descriptor, as for every mount. What links hold stays
+bytes, whatever the caller's locale.
 """
 
 from __future__ import annotations
@@ -47,28 +48,32 @@ def apply(step: MountStep, root: int) -> int | None:
     return mounts.kept(step, made)
 
 
-def _link(source: str) -> str | None:
+def _link(source: str) -> bytes | None:
     """Return the target of the symbolic link `source`; None where it is no link or missing."""
     try:
-        return posix.readlink(source)
+        return posix.readlink(_bytes(source))
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOENT, errno.ENOTDIR):
             raise
     return None
 
 
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
 def _is_link(node: int) -> bool:
     return posix.fstat(node).st_mode & 0o170000 == 0o120000
 
 
-def _copy(step: MountStep, root: int, link: str) -> None:
+def _copy(step: MountStep, root: int, link: bytes) -> None:
     """Make the link at the destination; the same link may be there already."""
     directory, name = path.open_parent(root, step.destination)
     try:
-        posix.symlink(link, name, dir_fd=directory)
+        posix.symlink(link, _bytes(name), dir_fd=directory)
     except FileExistsError:
         try:
-            present = posix.readlink(name, dir_fd=directory)
+            present = posix.readlink(_bytes(name), dir_fd=directory)
         except OSError:
             present = None
         if present != link:
@@ -113,7 +118,7 @@ def _where(root: int, target: int) -> str:
     /proc may be another's in a mount namespace that was joined: the answer is only where to look,
     and `attach` compares what is found there.
     """
-    top, place = (posix.readlink(f"/proc/self/fd/{each}") for each in (root, target))
-    if not place.startswith(top + "/"):
+    top, place = (posix.readlink(b"/proc/self/fd/%d" % each) for each in (root, target))
+    if not place.startswith(top + b"/"):
         raise attach.exchanged()
-    return place[len(top) :]
+    return place[len(top) :].decode("utf-8", "surrogateescape")

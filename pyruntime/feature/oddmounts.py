@@ -53,7 +53,7 @@ def _extended(step: MountStep, root: int) -> int | None:
                 from pyruntime.feature import copyup
 
                 copyup.fill(step, root, made)
-            elif value is not None:
+            elif name == "label" and value:
                 from pyruntime.feature import mountlabel
 
                 mountlabel.apply(made, value)

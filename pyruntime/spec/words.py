@@ -131,7 +131,7 @@ MOUNT_OPTIONS = {
     "rmand": ("impossible", 0, 0),
     "rnomand": ("impossible", 0, 0),
 }
-# Those that a rule has to look at, or that are no words of one file system's data.
+# Those that a rule has to look at more closely.
 ODD_OPTIONS = frozenset(
     name for name, (kind, _, _) in MOUNT_OPTIONS.items() if kind in ("extension", "impossible")
 )
