@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     from pyruntime.spec.shapes import Config
 
 
-_IFNAMSIZ = 16
-
-
 def namespace(config: Config, kind: str) -> str | None:
     """Return the path of the namespace of type `kind`, "" for a new one, None for the caller's."""
     for entry in config.get("linux", {}).get("namespaces", ()):
@@ -193,25 +190,15 @@ def rdma_limits_are_given(config: Config) -> list[Problem]:
 
 def network_devices_can_move(config: Config) -> list[Problem]:
     """They move into the container's own network namespace, under names the kernel takes."""
-    devices = config.get("linux", {}).get("netDevices", {})
-    if devices and namespace(config, "network") is None:
+    devices = config.get("linux", {}).get("netDevices")
+    if not devices:
+        return []
+    if namespace(config, "network") is None:
         told = "unable to move network devices without a private NET namespace"
         return [("/linux/netDevices", told)]
-    found: list[Problem] = []
-    for name, device in devices.items():
-        place, told = "/linux/netDevices" + jsonfile.step(name), "invalid network device name "
-        if not is_device_name(name):
-            found.append((place, told + jsonfile.encode(name)))
-        if device.get("name") and not is_device_name(device["name"]):
-            found.append((f"{place}/name", told + jsonfile.encode(device["name"])))
-    return found
+    from pyruntime.spec import devicenames
 
-
-def is_device_name(name: str) -> bool:
-    """Tell whether the kernel could give a network device this name (dev_valid_name())."""
-    if not 0 < len(name.encode("utf-8", "replace")) < _IFNAMSIZ or name in (".", ".."):
-        return False
-    return not any(character in "/:" or character.isspace() for character in name)
+    return devicenames.broken(devices)
 
 
 def memory_policy_is_consistent(config: Config) -> list[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from unit.spec.changes import found, with_namespace, without
 
-from pyruntime.spec import linuxrules, rules
+from pyruntime.spec import devicenames, linuxrules, rules
 
 
 def test_a_namespace_stands_once():
@@ -114,10 +114,29 @@ def test_network_devices_need_a_namespace_and_possible_names():
     }
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a:b", "a b", "a\tb", "é" * 8])
+def test_a_template_lets_the_kernel_choose_the_name_inside():
+    for name in ("eth%d", "%d", "a%db"):
+        assert found("/linux/netDevices", {"eth0": {"name": name}, "eth1": {"name": name}}) == {}
+    for name in ("eth%", "eth%s", "%d%d", "%%d", "a/%d", "fourteen_lett%d" + "x"):
+        assert list(found("/linux/netDevices", {"eth0": {"name": name}})) == [
+            "/linux/netDevices/eth0/name"
+        ]
+    assert list(found("/linux/netDevices", {"eth%d": {}})) == ["/linux/netDevices/eth%d"]
+
+
+def test_two_network_devices_have_two_names_inside():
+    for devices in ({"a": {"name": "c"}, "b": {"name": "c"}}, {"c": {}, "b": {"name": "c"}}):
+        first, second = devices
+        assert found("/linux/netDevices", devices) == {
+            f"/linux/netDevices/{second}/name": f'"{first}" has the same name inside'
+        }
+    assert found("/linux/netDevices", {"a": {"name": "b"}, "b": {"name": "a"}}) == {}
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a:b", "a b", "a\tb", "a%d", "é" * 8])
 def test_names_that_no_network_device_can_have(name):
-    assert not linuxrules.is_device_name(name)
-    assert linuxrules.is_device_name("fifteen_letters")
+    assert not devicenames.is_device_name(name)
+    assert devicenames.is_device_name("fifteen_letters")
 
 
 def test_a_personality_has_no_flags():
