@@ -21,6 +21,17 @@ def private() -> int:
     return _make([], None)
 
 
+def own_processes() -> int:
+    """Make a detached procfs of the present namespaces that holds processes and nothing else.
+
+    So whoever got hold of it could not reach kernel parameters by it (`subset=pid`, Linux 5.8).
+
+    Raises:
+        OSError: fsmount(2) refuses.
+    """
+    return _make([("subset", "pid")], None)
+
+
 def of_namespace(namespace: int, options: list[Option]) -> int:
     """Make a detached procfs that shows the processes of the pid namespace `namespace`.
 
