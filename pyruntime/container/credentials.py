@@ -37,14 +37,22 @@ def non_dumpable() -> Operation:
 
 
 def load_filter(order: Order) -> list[Operation]:
-    """Load the seccomp filter (seccomp(2)); it is inherited by the payload and the hooks."""
+    """Load the seccomp filter (seccomp(2)); it is inherited by the payload and the hooks.
+
+    A listener goes to its agent at once.
+    """
     if order.filter is None:
         return []
     program = memory.Program(order.filter)
     said = f"load the seccomp filter ({program.describe()})"
     words = "unable to init seccomp: error loading seccomp filter into kernel"
     arguments = (_SECCOMP_SET_MODE_FILTER, order.filter_flags, program)
-    return [steps.Call(said, "seccomp", arguments, words)]
+    load = steps.Call(said, "seccomp", arguments, words)
+    if not order.listens:
+        return [load]
+    from pyruntime.container import listening  # loaded by the parent
+
+    return [load, *listening.give(order, load)]
 
 
 def bounding_set(order: Order) -> list[Operation]:

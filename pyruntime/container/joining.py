@@ -27,7 +27,7 @@ def join(order: Order) -> list[Operation]:
 def fork(order: Order) -> list[Operation]:
     """Make the process inside the joined pid namespace, a child of the parent as this one is.
 
-    Its pid is told as decimal text; it goes on when the parent has noted that and sent a byte.
+    Its pid is told; it goes on when the parent has noted that and sent a byte.
     """
     if order.joined_pid is None:
         return []
@@ -38,7 +38,7 @@ def fork(order: Order) -> list[Operation]:
     return [
         clone,
         steps.Skip("outside:", pid, 2),
-        steps.Tell(f"tell its pid on descriptor {order.sync}", order.sync, pid),
+        steps.Tell(f"tell its pid on descriptor {order.sync}", order.sync, "pid", pid),
         steps.Call("be gone", "exit_group", (0,)),
         steps.Call("inside: lead a session", "setsid", ()),
         read,

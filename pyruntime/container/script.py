@@ -6,8 +6,6 @@ order is the point: each line of `compose` stands where it does for a reason giv
 
 from __future__ import annotations
 
-import _struct
-
 from pyruntime.container import credentials, joining, memory, steps
 
 TYPE_CHECKING = False
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
 
     from pyruntime.container.steps import Operation
     from pyruntime.feature.capabilities import Capabilities
+    from pyruntime.feature.confinement import Label
     from pyruntime.feature.hooks import HookStep
 
 BASE = memory.BASE
@@ -25,8 +24,6 @@ _EPERM, _EACCES, _EINVAL = 1, 13, 22
 _PR_SET_NAME = 15
 _CLOEXEC = (2, 1)  # F_SETFD, FD_CLOEXEC
 _SIG_SETMASK = 2
-_O_WRONLY_CLOEXEC = 0o2000001
-_RESOLVE_NO_XDEV, _RESOLVE_NO_MAGICLINKS, _RESOLVE_BENEATH = 1, 2, 8
 _PATH_MAX = 4096
 _LAST = 0xFFFFFFFF
 
@@ -54,8 +51,9 @@ class Order:
         capabilities: the five sets; None leaves them as inherited.
         filter: the compiled seccomp program (struct sock_filter[]), None for none.
         filter_flags: SECCOMP_FILTER_FLAG_….
-        exec_label: (path below the procfs root, text to write) of the LSM's label.
-        procfs: descriptor of a private procfs; closed by the script.
+        listens: the filter has a listener, which the parent gives to an agent.
+        labels: of security modules, for the payload.
+        procfs: descriptor of a private procfs, needed with `labels`; closed by the script.
         hooks: startContainer hooks, run after the go.
         hook_state: the JSON document for their standard input.
         preserve: how many descriptors from 3 on the payload keeps.
@@ -65,9 +63,9 @@ class Order:
     """
 
     __slots__ = (
-        "args", "candidates", "capabilities", "cwd", "env", "exec_label", "extra", "filter",
-        "filter_flags", "gid", "go", "groups", "hook_state", "hooks", "joined_pid",
-        "last_capability", "no_new_privs", "preserve", "procfs", "result", "sync", "uid", "umask",
+        "args", "candidates", "capabilities", "cwd", "env", "extra", "filter", "filter_flags",
+        "gid", "go", "groups", "hook_state", "hooks", "joined_pid", "labels", "last_capability",
+        "listens", "no_new_privs", "preserve", "procfs", "result", "sync", "uid", "umask",
     )  # fmt: skip
 
     def __init__(
@@ -75,7 +73,7 @@ class Order:
         go: int | None = None, result: int | None = None, uid: int = 0, gid: int = 0,
         groups: list[int] | None = None, umask: int | None = 0o022, no_new_privs: bool = False,
         capabilities: Capabilities | None = None, filter: bytes | None = None,  # noqa: A002
-        filter_flags: int = 0, exec_label: tuple[str, str] | None = None,
+        filter_flags: int = 0, listens: bool = False, labels: Sequence[Label] = (),
         procfs: int | None = None, hooks: Sequence[HookStep] = (), hook_state: str = "",
         preserve: int = 0, last_capability: int = 40, joined_pid: int | None = None,
         extra: Sequence[Operation] = (),
@@ -84,8 +82,8 @@ class Order:
         self.sync, self.go, self.result, self.preserve = sync, go, result, preserve
         self.uid, self.gid, self.groups, self.umask = uid, gid, groups, umask
         self.no_new_privs, self.capabilities = no_new_privs, capabilities
-        self.filter, self.filter_flags = filter, filter_flags
-        self.exec_label, self.procfs, self.joined_pid = exec_label, procfs, joined_pid
+        self.filter, self.filter_flags, self.listens = filter, filter_flags, listens
+        self.labels, self.procfs, self.joined_pid = labels, procfs, joined_pid
         self.hooks, self.hook_state, self.extra = hooks, hook_state, extra
         self.last_capability = last_capability
 
@@ -156,28 +154,12 @@ def _begin(order: Order) -> list[Operation]:
 
 
 def _label(order: Order) -> list[Operation]:
-    """Write the LSM's label for the next execution, through a procfs that no mount covers.
+    """Have the payload labelled, where the config says so."""
+    if not order.labels:
+        return []
+    from pyruntime.container import labelling  # loaded by the parent
 
-    The file is opened here, since one opened before the player's own execution is refused; and
-    without leaving the private procfs (CVE-2019-16884, CVE-2025-52881).
-    """
-    found: list[Operation] = []
-    if order.exec_label is not None and order.procfs is not None:
-        path, label = order.exec_label
-        resolve = _RESOLVE_NO_XDEV | _RESOLVE_NO_MAGICLINKS | _RESOLVE_BENEATH
-        how = _struct.pack("<QQQ", _O_WRONLY_CLOEXEC, 0, resolve)
-        text = label.encode("utf-8", "surrogateescape")
-        opened = steps.Call(f"open {path}", "openat2", (order.procfs, path, how, len(how)))
-        file = memory.Result(opened)
-        words = f'write "{label}" to {path}'
-        found = [
-            opened,
-            steps.Call(f'label the payload "{label}"', "write", (file, text, len(text)), words),
-            steps.Call(f"close {path}", "close", (file,)),
-        ]
-    if order.procfs is not None:
-        found.append(steps.Call("close the private procfs", "close", (order.procfs,)))
-    return found
+    return labelling.write(order)
 
 
 def _chdir(order: Order) -> Operation:

@@ -122,16 +122,16 @@ class Report(Operation):
 
 
 class Tell(Operation):
-    """Write a result in decimal to a descriptor."""
+    """Write `word`, a space and a result in decimal to a descriptor."""
 
-    __slots__ = ("said", "descriptor", "result")  # noqa: RUF023
+    __slots__ = ("said", "descriptor", "word", "result")  # noqa: RUF023
 
-    def __init__(self, said: str, descriptor: int, result: Result) -> None:
-        self.said, self.descriptor, self.result = said, descriptor, result
+    def __init__(self, said: str, descriptor: int, word: str, result: Result) -> None:
+        self.said, self.descriptor, self.word, self.result = said, descriptor, word, result
 
     def record(self, memory: Memory) -> bytes:
         """Return the record."""
-        return _packed(memory, _TELL, (self.descriptor, self.result))
+        return _packed(memory, _TELL, (self.descriptor, self.result), f"{self.word} ")
 
 
 class Hook(Operation):

@@ -9,9 +9,12 @@
                             ◀─ ready            "everything is done but the last steps"
       rlimits, scheduler, state.json
       proceed ─────────────────────────────▶   becomes the native program, which plays the script
-                            ◀─ DECIMAL          only in a joined pid namespace: the pid of the
+                            ◀─ pid NUMBER       only in a joined pid namespace: the pid of the
       state.json with that pid                  process that will be the container's
       proceed ─────────────────────────────▶
+                            ◀─ listener NUMBER  only with a seccomp agent: the descriptor that
+      takes it, gives it to the agent           notifies; comes before `pid` where the filter
+      proceed ─────────────────────────────▶   is loaded before the ids change
                             ◀─ (end of file)    create: the program waits for `start`
                                                 run: the payload runs
 
@@ -32,7 +35,7 @@ from pyruntime.kernel import signals
 
 LONGEST = 16384
 
-_KNOWN = ("hooks", "ready", "failed")
+_KNOWN = ("hooks", "ready", "pid", "listener", "failed")
 
 
 class Line:
@@ -65,8 +68,7 @@ class Line:
         """Wait for one message; None when the other end is gone.
 
         Returns:
-            (word, text); the native program's own words come as ("failed", text) and its decimal
-            number as ("pid", digits).
+            (word, text); what the native program says of a failure comes as ("failed", text).
 
         Raises:
             Interrupted: the runtime is asked to end.
@@ -79,8 +81,6 @@ class Line:
             return None
         if not packet:
             return None
-        if packet.isdigit():
-            return "pid", packet.decode("ascii")
         message = packet.decode("utf-8", "replace")
         word, _, text = message.partition(" ")
         return (word, text) if word in _KNOWN else ("failed", message)

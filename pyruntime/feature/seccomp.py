@@ -30,9 +30,12 @@ _COMPILER = 1
 _EPERM = 1
 _HIGHEST_NUMBER = 0xFFFF  # SECCOMP_RET_DATA
 _ARGUMENTS = 6
-_LISTENER = "SCMP_ACT_NOTIFY"
+_NOTIFY = seccompwords.ACTIONS["SCMP_ACT_NOTIFY"]
 # Tells how a listener waits; the kernel refuses it for a filter without one.
-_WAITS = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"
+_WAITS = seccompwords.FLAGS["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]
+_TSYNC = seccompwords.FLAGS["SECCOMP_FILTER_FLAG_TSYNC"]
+# Alone, TSYNC tells a thread's id when it fails; with a listener that would look like a descriptor.
+_NEW_LISTENER, _TSYNC_ESRCH = 8, 16
 _UNSAID = ("SECCOMP_FILTER_FLAG_SPEC_ALLOW",)
 
 
@@ -44,9 +47,10 @@ class FilterStep(step.Step):
         architectures: SCMP_ARCH_… besides the native one.
         rules: (names, action, conditions), in order.
         flags: of seccomp(2).
+        agent: (path of its socket, metadata) where calls are notified, else None.
     """
 
-    __slots__ = ("architectures", "default", "flags", "rules")
+    __slots__ = ("agent", "architectures", "default", "flags", "rules")
 
     def __init__(
         self,
@@ -54,7 +58,9 @@ class FilterStep(step.Step):
         architectures: tuple[str, ...],
         rules: tuple[Rule, ...],
         flags: int,
+        agent: tuple[str, str] | None = None,
     ) -> None:
+        self.agent = agent
         self.default = default
         self.architectures = architectures
         self.rules = rules
@@ -63,7 +69,8 @@ class FilterStep(step.Step):
     def describe(self) -> str:
         """Say how large the profile is and what it answers by default."""
         count = sum(len(names) for names, _, _ in self.rules)
-        return f"filter system calls: {count} names, otherwise {self.default:#010x}"
+        told = f"filter system calls: {count} names, otherwise {self.default:#010x}"
+        return told if self.agent is None else f"{told}, notifying the agent at {self.agent[0]}"
 
     def key(self) -> str:
         """Return the name of the compiled program: a digest of all that it depends on.
@@ -92,11 +99,11 @@ def known() -> dict[str, object]:
     flags = sorted(seccompwords.FLAGS)
     return {
         "enabled": True,
-        "actions": sorted(word for word in seccompwords.ACTIONS if word != _LISTENER),
+        "actions": sorted(seccompwords.ACTIONS),
         "operators": sorted(seccompwords.OPERATORS),
         "archs": sorted(seccompwords.ARCHITECTURES),
         "knownFlags": flags,
-        "supportedFlags": [flag for flag in flags if flag != _WAITS],
+        "supportedFlags": flags,
     }
 
 
@@ -105,7 +112,6 @@ def plan(profile: Seccomp) -> FilterStep | None:
 
     Raises:
         SpecError: a condition on a seventh argument, or an error number too large to be returned.
-        Unsupported: SCMP_ACT_NOTIFY.
     """
     syscalls = profile.get("syscalls") or ()
     if not profile.get("defaultAction") and not syscalls:
@@ -113,9 +119,13 @@ def plan(profile: Seccomp) -> FilterStep | None:
     default = _action(profile["defaultAction"], profile.get("defaultErrnoRet"), "")
     flags = 0
     for word in profile.get("flags", _UNSAID):  # an empty list wants none, silence wants this one
-        if word != _WAITS:
-            flags |= seccompwords.FLAGS[word]
-    return FilterStep(default, tuple(profile.get("architectures") or ()), _rules(syscalls), flags)
+        flags |= seccompwords.FLAGS[word]
+    architectures, rules = tuple(profile.get("architectures") or ()), _rules(syscalls)
+    if all(action != _NOTIFY for _, action, _ in rules):
+        return FilterStep(default, architectures, rules, flags & ~_WAITS)
+    flags |= _NEW_LISTENER | (_TSYNC_ESRCH if flags & _TSYNC else 0)
+    agent = (profile["listenerPath"], profile.get("listenerMetadata", ""))
+    return FilterStep(default, architectures, rules, flags, agent)
 
 
 def _rules(syscalls: Sequence[SyscallRule]) -> tuple[Rule, ...]:
@@ -139,8 +149,6 @@ def _rules(syscalls: Sequence[SyscallRule]) -> tuple[Rule, ...]:
 
 def _action(word: str, number: int | None, place: str) -> int:
     """Return an action's word with its error number, EPERM by default."""
-    if word == _LISTENER:
-        raise errors.Unsupported(f"linux.seccomp: {_LISTENER} is not supported yet")
     if word not in seccompwords.NUMBERED_ACTIONS:
         return seccompwords.ACTIONS[word]
     if number is None:

@@ -160,13 +160,16 @@ static void play_call(struct operation *now, u64 *a)
 	}
 }
 
-static void tell(u64 fd, u64 number)
+/* A reader that waits for it must not wait for ever where a filter refuses the write. */
+static void tell(const char *word, u64 fd, u64 number)
 {
 	struct text text;
 
 	text.length = 0;
+	add(&text, word);
 	add_number(&text, number);
-	SYSCALL(WRITE, fd, text.bytes, text.length);
+	if (SYSCALL(WRITE, fd, text.bytes, text.length) < 0)
+		leave(1);
 }
 
 static _Noreturn void play_operations(void)
@@ -194,8 +197,8 @@ static _Noreturn void play_operations(void)
 			SCRIPT->packet = (s64)a[0];
 			SCRIPT->line = (s64)a[1];
 			break;
-		case TELL:                   /* write a number in decimal to a descriptor */
-			tell(a[0], a[1]);
+		case TELL:                   /* write a word and a number in decimal to a descriptor */
+			tell(now->words, a[0], a[1]);
 			break;
 		case HOOK:
 			play_hook(now->words, (const struct hook *)a[0]);

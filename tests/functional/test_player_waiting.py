@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from functional.played import fields, shell
 
-from pyruntime.feature import capabilities
+from pyruntime.feature import capabilities, confinement
 from pyruntime.kernel import mount, process
 
 
@@ -189,7 +189,8 @@ def private_procfs():
 
 def test_a_label_is_written_through_the_private_procfs(play):
     def prepare():
-        return {"procfs": private_procfs(), "exec_label": ("thread-self/comm", "labelled")}
+        label = confinement.Label("thread-self/comm", "labelled", "label it")
+        return {"procfs": private_procfs(), "labels": [label]}
 
     player = play(prepare=prepare)
     assert player.heard() == ""
@@ -207,8 +208,25 @@ def test_a_label_is_written_through_the_private_procfs(play):
 )
 def test_a_label_goes_nowhere_else(play, path, reason):
     """CVE-2019-16884, CVE-2025-52881."""
-    player = play(prepare=lambda: {"procfs": private_procfs(), "exec_label": (path, "x")})
-    assert player.heard() == f"open {path}: {reason}"
+    labels = [confinement.Label(path, "x", "unable to label it")]
+    player = play(prepare=lambda: {"procfs": private_procfs(), "labels": labels})
+    assert player.heard() == f"unable to label it: {reason}"
+
+
+def test_a_label_that_no_module_takes_fails_in_the_words_of_its_key(play):
+    """The file is there whatever modules the kernel has; no policy of any knows this label."""
+    (label,) = confinement.labels(
+        [confinement.LabelStep("process.apparmorProfile", "no such profile")],
+        confinement.Modules("attr/exec", selinux=False),
+    )
+    player = play(prepare=lambda: {"procfs": private_procfs(), "labels": [label]})
+    told, _, reason = player.heard().rpartition(": ")
+    assert told == (
+        'unable to apply the profile "no such profile" of process.apparmorProfile (is it loaded?)'
+    )
+    assert reason in {
+        "invalid argument", "no such file or directory", "permission denied", "operation not permitted",
+    }  # fmt: skip
 
 
 # ---- a shared pid namespace ----
@@ -242,7 +260,7 @@ def test_a_shared_pid_namespace_is_joined_by_a_child(play, shared, late_filter):
         filter=nothing_but(1), uid=1000, capabilities=caps_of_a_box(),
     )  # fmt: skip
     outside = player.pid
-    inside = int(player.heard())
+    inside = int(player.heard().removeprefix("pid "))
     assert player.ended() == 0  # the middle one is gone
     assert inside != outside
     player.pid, player.status = inside, None
@@ -262,7 +280,7 @@ def test_a_shared_pid_namespace_is_joined_by_a_child(play, shared, late_filter):
 def test_the_child_in_a_shared_pid_namespace_ends_with_the_runtime(play, shared):
     space = os.open(f"/proc/{shared}/ns/pid", os.O_RDONLY)
     player = play(joined_pid=space)
-    inside = int(player.heard())
+    inside = int(player.heard().removeprefix("pid "))
     assert player.ended() == 0
     player.pid, player.status = inside, None
     player.here.close()

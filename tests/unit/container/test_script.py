@@ -8,7 +8,7 @@ import pytest
 
 from pyruntime import errors
 from pyruntime.container import memory, player, script, steps
-from pyruntime.feature import capabilities, hooks
+from pyruntime.feature import capabilities, confinement, hooks
 from pyruntime.kernel import door
 
 NATIVE = Path(__file__).resolve().parents[3] / "pyruntime" / "native"
@@ -78,7 +78,8 @@ def row(flat, pointer):
 def test_everything_in_its_order_with_no_new_privs():
     told = said(
         no_new_privs=True, filter=FILTER, capabilities=sets(bounding=0b101111, permitted=1),
-        uid=1000, gid=100, groups=[5, 6], exec_label=("thread-self/attr/exec", "box"), procfs=4,
+        uid=1000, gid=100, groups=[5, 6], procfs=4,
+        labels=[confinement.Label("thread-self/attr/exec", "box", "cannot label it")],
         hooks=[hooks.HookStep("startContainer", 0, {"path": "/h"})],
         extra=[steps.Call("run with priority 3", "prctl", (0,))],
     )  # fmt: skip
@@ -131,6 +132,39 @@ def test_without_no_new_privs_the_filter_comes_before_the_ids():
     assert told[at - 1] == "close descriptors 10 to the last"
     assert told[at + 1] == "drop CAP_CHOWN to CAP_KILL from the bounding set"
     assert "never gain privileges by execution" not in told
+
+
+GIVEN = [
+    "load the seccomp filter (3 instructions)",
+    "tell its number on descriptor 7",
+    "wait until the agent has it",
+    "go on if it was",
+    "close the listener",
+]
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_listener_is_told_of_before_anything_else_is_asked_of_the_kernel(late):
+    """Every other call may be one that waits for the agent; see container/listening.py."""
+    told = said(filter=FILTER, listens=True, no_new_privs=late, uid=5)
+    at = told.index(GIVEN[0])
+    assert told[at : at + 5] == GIVEN
+    behind = told[at + 5]
+    assert behind == ("report failures to start, and on stderr" if late else "become gid 0")
+    assert "tell its number" not in " ".join(said(filter=FILTER, no_new_privs=late))
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_in_a_shared_pid_namespace_the_words_come_in_the_order_that_the_parent_expects(late):
+    told = said(filter=FILTER, listens=True, no_new_privs=late, joined_pid=20)
+    words = [line for line in told if line.startswith("tell its")]
+    number, pid = "tell its number on descriptor 7", "tell its pid on descriptor 7"
+    assert words == ([pid, number] if late else [number, pid])
+
+
+def test_without_a_procfs_nothing_is_labelled():
+    label = confinement.Label("thread-self/attr/exec", "box", "cannot label it")
+    assert not [line for line in said(labels=[label]) if "label" in line]
 
 
 def test_each_run_of_dropped_capabilities_is_one_record():

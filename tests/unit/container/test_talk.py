@@ -43,14 +43,15 @@ def test_each_message_is_a_packet(ends):
     assert [parent.hear() for _ in range(4)] == [("hooks", ""), ("ready", ""), ("failed", "one"), None]
 
 
-def test_the_players_number_is_a_pid(ends):
+@pytest.mark.parametrize("word", ["pid", "listener"])
+def test_the_players_numbers_come_under_their_words(ends, word):
     parent, child = ends
-    raw(child, b"4711")
-    assert parent.hear() == ("pid", "4711")
+    raw(child, f"{word} 4711".encode())
+    assert parent.hear() == (word, "4711")
 
 
 @pytest.mark.parametrize(
-    "packet", [b"exec /bin/x: no such file", b"hooked", b"proceed", b"-1", b"4 2", b"Ready", b"pid 7", b"warn x", b"\xff\xfe"]
+    "packet", [b"exec /bin/x: no such file", b"hooked", b"proceed", b"-1", b"4711", b"Ready", b"pids 7", b"warn x", b"\xff\xfe"]
 )
 def test_anything_else_is_the_players_failure(ends, packet):
     parent, child = ends

@@ -96,11 +96,47 @@ def test_a_profile_without_action_and_calls_asks_for_nothing():
     assert seccomp.plan({"syscalls": [], "architectures": ["SCMP_ARCH_X86"]}) is None
 
 
-def test_a_listener_is_refused_by_name():
-    rule = {"names": ["mount"], "action": "SCMP_ACT_NOTIFY"}
-    with pytest.raises(errors.Unsupported, match="SCMP_ACT_NOTIFY is not supported yet"):
-        seccomp.plan({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]})
-    assert "SCMP_ACT_NOTIFY" not in seccomp.known()["actions"]
+NOTIFIED = {
+    "defaultAction": "SCMP_ACT_ALLOW",
+    "listenerPath": "/run/agent",
+    "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}],
+}
+
+
+def test_a_notifying_filter_has_an_agent():
+    step = seccomp.plan(NOTIFIED | {"listenerMetadata": "data"})
+    assert step.agent == ("/run/agent", "data")
+    assert step.rules == ((("mkdir",), 0x7FC00000, ()),)
+    told = "filter system calls: 1 names, otherwise 0x7fff0000, notifying the agent at /run/agent"
+    assert step.describe() == told
+    assert seccomp.plan(NOTIFIED).agent == ("/run/agent", "")
+
+
+def test_an_agent_that_nothing_notifies_is_ignored():
+    """config-linux.md: "If the SCMP_ACT_NOTIFY action is not used this value is ignored"."""
+    step = seccomp.plan(PROFILE | {"listenerPath": "/run/agent", "listenerMetadata": "data"})
+    assert step == seccomp.plan(PROFILE)
+    assert step.agent is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        ({}, 8 | 4),
+        ({"flags": []}, 8),
+        ({"flags": ["SECCOMP_FILTER_FLAG_LOG"]}, 8 | 2),
+        ({"flags": ["SECCOMP_FILTER_FLAG_TSYNC"]}, 8 | 1 | 16),
+        ({"flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]}, 8 | 32),
+    ],
+)
+def test_flags_of_a_filter_with_a_listener(flags, word):
+    """TSYNC and a listener go together only with TSYNC_ESRCH (seccomp(2))."""
+    assert seccomp.plan(NOTIFIED | flags).flags == word
+
+
+def test_agent_and_flags_do_not_change_the_program():
+    other = NOTIFIED | {"listenerPath": "/other", "listenerMetadata": "x", "flags": []}
+    assert seccomp.plan(other).key() == seccomp.plan(NOTIFIED).key()
 
 
 def test_an_error_number_that_cannot_be_returned_is_refused():
@@ -125,14 +161,14 @@ def test_a_seventh_argument_is_refused():
 def test_features_know_every_word_that_a_plan_takes():
     known = seccomp.known()
     for action in known["actions"]:
-        assert seccomp.plan({"defaultAction": action}) is not None
+        assert seccomp.plan(NOTIFIED | {"syscalls": [{"names": ["mkdir"], "action": action}]})
     for flag in known["supportedFlags"]:
-        assert seccomp.plan(PROFILE | {"flags": [flag]}).flags
+        assert seccomp.plan(NOTIFIED | {"flags": [flag]}).flags & ~8
     for operator in known["operators"]:
         argument = {"index": 0, "value": 0, "op": operator}
         rule = {"names": ["mount"], "action": "SCMP_ACT_ALLOW", "args": [argument]}
         assert seccomp.plan(PROFILE | {"syscalls": [rule]}).rules[0][2]
-    assert set(known["supportedFlags"]) < set(known["knownFlags"])
+    assert known["supportedFlags"] == known["knownFlags"]
 
 
 def step(**changes):
