@@ -69,13 +69,17 @@ class Claim(store.Entry):
         text = plainjson.write(state) or jsonfile.encode(state)
         self.write("state.json", text.encode("utf-8", "surrogateescape"))
 
-    def trace(self, cgroup: str, mounted: str) -> None:
+    def trace(self, state: State) -> None:
         """Note what will exist outside of the directory, before it does.
+
+        Args:
+            state: of the container; its cgroup, its mount on the host, its groups of resctrl.
 
         Raises:
             KernelError: it cannot be written.
         """
-        self.write("traces", jsonfile.encode([cgroup, mounted]).encode("utf-8"))
+        told = [state["cgroup"], state["mounted"], *state.get("resctrl", ())]
+        self.write("traces", jsonfile.encode(told).encode("utf-8"))
 
     def make_fifos(self) -> tuple[int, int]:
         """Make both fifos and open them for both ends, so that neither open waits nor ends.

@@ -113,8 +113,7 @@ def begin(
     birth.happen(root, raw)
     if pid_file:
         _write_pid_file(birth, pid_file)
-    birth.lock = -1
-    posix.close(lock)
+    birth.settle()
     return birth
 
 

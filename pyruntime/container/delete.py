@@ -88,6 +88,8 @@ def remove(entry: Entry, saved: State, by: Caller | None = None) -> None:
         RuntimeFailure: something cannot be removed; the state stays, so that it can be tried again.
     """
     _clear(saved["cgroup"], saved["mounted"], leftovers=not saved["private_pid"])
+    if "resctrl" in saved:
+        _remove_groups(saved["resctrl"])
     entry.remove()
     if "poststop" in saved["hooks"]:
         from pyruntime.container import afterlife, caller  # load much, few containers have hooks
@@ -102,9 +104,18 @@ def remove_traces(entry: Entry) -> None:
     Raises:
         RuntimeFailure: something cannot be removed.
     """
-    directory, mounted = entry.traces()
+    directory, mounted, groups = entry.traces()
     _clear(directory, mounted, leftovers=True)
+    if groups:
+        _remove_groups(groups)
     entry.remove()
+
+
+def _remove_groups(groups: list[str]) -> None:
+    """Remove the groups of resctrl that are the container's own."""
+    from pyruntime.feature import rdt
+
+    rdt.remove(groups)
 
 
 def _was_removed(directory: str) -> bool:

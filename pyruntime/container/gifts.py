@@ -9,6 +9,7 @@ from pyruntime.container import status
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.container.store import State
+    from pyruntime.feature.confinement import Label
     from pyruntime.feature.seccomp import Filter
 
 
@@ -19,6 +20,7 @@ class Gifts:
     namespaces: those to join, open, by type.
     player: the native program, a sealed memfd.
     filter: the compiled seccomp program.
+    labels: what is to be written to have the payload labelled.
     root: the rootfs where the parent has mounted it, on the host; else None.
     go, result: the fifos of the start protocol; None in `run`.
     activation: LISTEN_FDS words of the environment (sd_listen_fds(3)).
@@ -29,6 +31,7 @@ class Gifts:
         "activation",
         "filter",
         "go",
+        "labels",
         "namespaces",
         "parents",
         "player",
@@ -44,6 +47,7 @@ class Gifts:
         self.player = -1
         self.root: int | None = None
         self.filter: Filter | None = None
+        self.labels: list[Label] = []
         self.go: int | None = None
         self.result: int | None = None
         self.activation: list[str] = []

@@ -42,6 +42,7 @@ def main(plan: Plan, line: Line, gifts: Gifts) -> NoReturn:
         _make_devices(plan, root)
         _make_working_directory(plan, root)
         procfs_handle = _open_procfs(plan)
+        labelling = _open_labelling(gifts)
         _let_parent_run_hooks(plan, line)
         _run_create_container_hooks(plan, gifts, umask)
 
@@ -53,8 +54,8 @@ def main(plan: Plan, line: Line, gifts: Gifts) -> NoReturn:
         for step, mounted in late:
             masks.make_readonly(step.destination, mounted)
         rootfs.finish(plan.rootfs)
-        _join_keyring(plan)
-        order = _last_steps(plan, line, gifts, root)
+        _join_keyring(plan, labelling)
+        order = _last_steps(plan, line, gifts, root, labelling)
 
         written = _write(order)
 
@@ -180,6 +181,16 @@ def _open_procfs(plan: Plan) -> int | None:
         return procfs.private()
 
 
+def _open_labelling(gifts: Gifts) -> int | None:
+    """Open a private procfs for the payload's labels, which the native program writes."""
+    if not gifts.labels:
+        return None
+    from pyruntime.feature import procfs  # loaded by the parent
+
+    with doing("make a private procfs"):
+        return procfs.own_processes()
+
+
 def _set_sysctls(plan: Plan, procfs_handle: int | None) -> None:
     """Write the kernel parameters of the container's namespaces."""
     if procfs_handle is not None:
@@ -190,19 +201,32 @@ def _set_sysctls(plan: Plan, procfs_handle: int | None) -> None:
         posix.close(procfs_handle)
 
 
-def _join_keyring(plan: Plan) -> None:
+def _join_keyring(plan: Plan, labelling: int | None) -> None:
     """Give the container a session keyring of its own, so that it cannot search the caller's."""
     if not plan.keyring:
         return
-    with doing("join the session keyring", plan.keyring):
+    if labelling is not None:
+        from pyruntime.feature import confinement  # loaded by the plan
+
+        with confinement.keys_labelled(plan.labels, labelling):
+            _join_session(plan.keyring)
+    else:
+        _join_session(plan.keyring)
+
+
+def _join_session(name: str) -> None:
+    """Join the session keyring `name`; a kernel without keyrings has none to search either."""
+    with doing("join the session keyring", name):
         try:
-            keyring.allow(keyring.join_session(plan.keyring), keyring.USER_SEARCH)
+            keyring.allow(keyring.join_session(name), keyring.USER_SEARCH)
         except OSError as error:
             if error.errno != errno.ENOSYS:
                 raise
 
 
-def _last_steps(plan: Plan, line: Line, gifts: Gifts, root: int) -> script.Order:
+def _last_steps(
+    plan: Plan, line: Line, gifts: Gifts, root: int, labelling: int | None
+) -> script.Order:
     """Look the program up and gather what the native program is to do."""
     process = plan.config["process"]
     user = process.get("user") or {"uid": 0, "gid": 0}
@@ -221,6 +245,9 @@ def _last_steps(plan: Plan, line: Line, gifts: Gifts, root: int) -> script.Order
         capabilities=plan.capabilities,
         filter=gifts.filter.program if gifts.filter else None,
         filter_flags=gifts.filter.flags if gifts.filter else 0,
+        listens=plan.filter is not None and plan.filter.agent is not None,
+        labels=gifts.labels,
+        procfs=labelling,
         hooks=plan.hooks["startContainer"],
         hook_state=gifts.document("created"),
         sync=line.fileno(),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from pyruntime.container.caller import Caller
     from pyruntime.container.claim import Claim
+    from pyruntime.container.endowment import Endowment
     from pyruntime.container.plan import Plan
 
 _LONGEST_PID = 10
@@ -43,7 +44,8 @@ class Birth:
     """The parent's side of one birth: the state that grows and the way back."""
 
     __slots__ = (
-        "caller", "cgroup", "ending", "entry", "gifts", "line", "lock", "pid", "pidfd", "plan",
+        "caller", "cgroup", "ending", "endowment", "entry", "gifts", "line", "lock", "pid", "pidfd",
+        "plan",
         "state",
         "undoing",
     )  # fmt: skip
@@ -59,6 +61,7 @@ class Birth:
         self.gifts = Gifts(self.state)
         self.gifts.parents += [each for each in (lock, ending) if each >= 0]
         self.line: talk.Line
+        self.endowment: Endowment | None = None
 
     def happen(self, root: str, raw: bytes) -> None:
         """Bring the container to life up to its native program's wait (or, in run, its execve).
@@ -82,12 +85,17 @@ class Birth:
         """Make what the child is born into: state directory, filter, fifos, cgroup."""
         plan, gifts = self.plan, self.gifts
         self.undoing.append((self.entry.remove, True))
-        self.entry.trace(self.state["cgroup"], "")
+        self.entry.trace(self.state)
         self.entry.write("config.json", raw)
         if plan.filter:
             from pyruntime.feature import seccomp
 
             gifts.filter = seccomp.program(plan.filter, f"{root}/@seccomp")
+        if plan.asks_for_more():
+            from pyruntime.container import endowment
+
+            self.endowment = endowment.Endowment(self)
+            self.endowment.prepare()
         if any(plan.hooks.values()):
             from pyruntime.container import afterlife  # noqa: F401 - the child can load nothing
         gifts.activation = activation.words(self.caller)
@@ -116,7 +124,7 @@ class Birth:
 
         self.gifts.root, self.state["mounted"] = hostroot.attach(self.plan.rootfs)
         self.undoing.append((lambda: hostroot.take_off(self.state["mounted"]), False))
-        self.entry.trace(self.state["cgroup"], self.state["mounted"])
+        self.entry.trace(self.state)
 
     def _beget(self) -> None:
         """Make the child; it never returns from here."""
@@ -135,6 +143,8 @@ class Birth:
         self._let_go()
         self.state["pid"] = self.pid
         self._set_from_outside()
+        if self.endowment:
+            self.endowment.give()
 
     def _set_from_outside(self) -> None:
         """Set what only the host may: process.oomScoreAdj, and all processors to run on.
@@ -155,21 +165,23 @@ class Birth:
     def _serve(self) -> None:
         """Answer the child until it closes its end: the native program waits, or has executed."""
         replies = {"hooks": self._run_hooks, "ready": self._release, "pid": self._adopt}
-        expected = ["hooks", "ready"] + ["pid"] * ("pid" in self.plan.namespaces.paths)
+        expected = self.plan.words()
+        if self.endowment:
+            replies["listener"] = self.endowment.hand_over
         try:
             while (message := self.line.hear()) is not None:
                 word, text = message
                 if word == "failed":
                     raise errors.ChildFailed(text)
-                if word not in expected:
+                if expected[:1] != [word]:
                     raise errors.ChildFailed(f"the container's init said {word!r} out of turn")
-                del expected[: expected.index(word) + 1]
+                del expected[0]
                 replies[word](text)
         except BrokenPipeError:
             expected.append("ready")
         self.line.close()
         if expected:
-            raise errors.ChildFailed("container's init was killed while it was made")
+            raise errors.ChildFailed(_silence(expected[0]))
         self._check_alive()
 
     def _run_hooks(self, _text: str) -> None:
@@ -177,6 +189,13 @@ class Birth:
         self.run_hooks("prestart", status.CREATED)  # their status is that of runtime-spec 1.0
         self.run_hooks("createRuntime", status.CREATING)
         self.line.say("hooked")
+
+    def settle(self) -> None:
+        """Give the lock back: the container exists."""
+        lock, self.lock = self.lock, -1
+        posix.close(lock)
+        if self.endowment:
+            self.endowment.settle()
 
     def run_hooks(self, name: str, word: str) -> None:
         """Run the hooks of one name in the caller's namespaces.
@@ -247,25 +266,6 @@ class Birth:
                 " execve, write and exit_group?"
             )
 
-    def _end_child(self) -> None:
-        """Kill the child and all that came of it, and reap it."""
-        from pyruntime.feature.cgroup import removal
-
-        try:
-            pidfds.send_signal(self.pidfd, 9)
-        except ProcessLookupError:
-            pass
-        if self._is_ours():
-            removal.kill(self.plan.cgroup.directory)
-        try:
-            posix.waitpid(self.pid, 0)
-        except ChildProcessError:
-            pass
-
-    def _is_ours(self) -> bool:
-        """Tell whether id, directory and cgroup still are: a delete --force may have freed them."""
-        return self.lock < 0 or posix.fstat(self.lock).st_nlink > 0
-
     def _let_go(self) -> None:
         """Close what only the child needs; in an undo descriptors may be what has run out."""
         gifts = self.gifts
@@ -277,24 +277,21 @@ class Birth:
         gifts.go = gifts.result = gifts.root = None
         gifts.namespaces = {}
 
+    def _end_child(self) -> None:
+        """Kill the child and all that came of it, and reap it."""
+        from pyruntime.container import undoing
+
+        undoing.end_child(self)
+
     def undo(self) -> None:
         """Undo everything in reverse order; what cannot be undone is said, and the rest goes on."""
-        born, ours = self.pid > 0, self._is_ours()
         self._let_go()
-        while self.undoing:
-            action, named = self.undoing.pop()
-            try:
-                if ours or not named:
-                    action()
-            except (errors.RuntimeFailure, OSError) as error:
-                said = error.say() if isinstance(error, errors.RuntimeFailure) else str(error)
-                _warn(f"while undoing: {said}")
-        if born:
-            self.run_hooks("poststop", status.STOPPED)
+        from pyruntime.container import undoing  # needs a descriptor, of which there may be no more
+
+        undoing.undo(self)
 
 
-def _warn(text: str) -> None:
-    """Log a warning; the log is loaded only then."""
-    from pyruntime import log
-
-    log.warning(text)
+def _silence(word: str) -> str:
+    """Say what it means that the child ended before it said `word`."""
+    told = "container's init was killed while it was made"
+    return told + ("; does the seccomp profile allow write?" if word == "listener" else "")

@@ -12,11 +12,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.feature.attributes import AttributeStep
     from pyruntime.feature.clocks import ClocksStep
+    from pyruntime.feature.confinement import LabelStep
     from pyruntime.feature.host import Host
+    from pyruntime.feature.netdevice import NetDeviceStep
+    from pyruntime.feature.rdt import RdtStep
     from pyruntime.feature.scheduling import SchedulerStep
     from pyruntime.feature.seccomp import FilterStep
     from pyruntime.feature.sysctl import SysctlStep
-    from pyruntime.spec.shapes import Config, Seccomp
+    from pyruntime.spec.shapes import Config, IntelRdt, NetDevice, Process, Seccomp
 
 
 class LimitStep(Step):
@@ -61,8 +64,9 @@ class Plan:
 
     __slots__ = (
         "attributes", "bundle", "capabilities", "cgroup", "clocks", "config", "device_rules",
-        "devices", "filter", "hooks", "host", "id", "keyring", "limits", "masks", "mount_label",
-        "mounts", "names", "namespaces", "rootfs", "scheduler", "sysctls", "warnings", "wishes",
+        "devices", "filter", "hooks", "host", "id", "keyring", "labels", "limits", "masks",
+        "mount_label", "mounts", "names", "namespaces", "network_devices", "rdt", "rootfs",
+        "scheduler", "sysctls", "warnings", "wishes",
     )  # fmt: skip
 
     def __init__(self, config: Config, host: Host, id: str, bundle: str, wishes: Wishes) -> None:  # noqa: A002
@@ -90,6 +94,11 @@ class Plan:
         self.capabilities, self.warnings = capabilities.plan(
             process.get("capabilities"), host.last_capability
         )
+        labelled = process.get("apparmorProfile") or process.get("selinuxLabel")
+        self.labels = _labels(process) if labelled else []
+        moving = linux.get("netDevices")
+        self.network_devices = _network_devices(moving, host.euid) if moving else []
+        self.rdt = _rdt(linux["intelRdt"], id) if "intelRdt" in linux else None
         self.hooks = {name: hooks.plan(config, name) for name in words.HOOKS}
         self.keyring = "" if wishes.no_new_keyring else f"_ses.{id}"
         self.limits = [
@@ -105,18 +114,33 @@ class Plan:
         )
         self.names = [NameStep(call, name) for call, name in names if name]
 
+    def asks_for_more(self) -> bool:
+        """Tell whether the parent must give what few containers ask for: see endowment.py."""
+        agent = self.filter is not None and self.filter.agent is not None
+        return bool(agent or self.labels or self.network_devices or self.rdt)
+
+    def words(self) -> list[str]:
+        """Return what the child will say, in its order: see talk.py."""
+        hooks, joined = self.hooks["prestart"] or self.hooks["createRuntime"], self.namespaces.paths
+        told = ["pid"] * ("pid" in joined)
+        if self.filter and self.filter.agent:
+            late = self.config["process"].get("noNewPrivileges", False)
+            told.insert(len(told) if late else 0, "listener")
+        return ["hooks"] * bool(hooks) + ["ready", *told]
+
     def steps(self) -> list[Step]:
         """Return the steps in the order in which they are taken, the native program's aside."""
         ordered: list[Step] = [self.cgroup]
+        ordered += [self.rdt] if self.rdt else []
         ordered.append(self.device_rules)
         ordered += [self.clocks] if self.clocks else []
-        ordered += [self.namespaces, *self.names, *self.mounts, *self.devices]
+        ordered += [self.namespaces, *self.network_devices, *self.names]
+        ordered += [*self.mounts, *self.devices]
         for name in ("prestart", "createRuntime", "createContainer"):
             ordered += self.hooks[name]
         ordered += [self.rootfs, *self.sysctls, *self.masks, *self.limits]
         ordered += [self.scheduler] if self.scheduler else []
-        ordered += self.attributes
-        ordered += [self.filter] if self.filter else []
+        ordered += [*self.labels, *self.attributes, *([self.filter] if self.filter else [])]
         return ordered
 
 
@@ -153,3 +177,24 @@ def _filter(profile: Seccomp) -> FilterStep | None:
     from pyruntime.feature import seccomp
 
     return seccomp.plan(profile)
+
+
+def _labels(process: Process) -> list[LabelStep]:
+    """Plan the labels of security modules."""
+    from pyruntime.feature import confinement
+
+    return confinement.plan(process)
+
+
+def _network_devices(devices: dict[str, NetDevice], euid: int) -> list[NetDeviceStep]:
+    """Plan the moves of network devices; pyroute2 is loaded by the first of them."""
+    from pyruntime.feature import netdevice
+
+    return netdevice.plan(devices, euid)
+
+
+def _rdt(wish: IntelRdt, id: str) -> RdtStep:  # noqa: A002
+    """Plan the class of service."""
+    from pyruntime.feature import rdt
+
+    return rdt.plan(wish, id)

@@ -3,9 +3,9 @@
     ROOT/ID/            0700; made by create, its existence is the claim on the id
       state.json        written whole to another name and renamed, before the payload may run
       config.json       the bundle's, as it was at create
-      traces            what outside of the directory is the container's: [cgroup, host mount];
-                        the cgroup is noted before it is made, the mount as soon as it has its id,
-                        so that nothing is lost if all else is
+      traces            what outside of the directory is the container's: [cgroup, host mount,
+                        groups of resctrl...]; cgroup and groups are noted before they are made,
+                        the mount as soon as it has its id, so that nothing is lost if all else is
       exec.fifo         `start` writes the go here; exists while the container is created
       exec.result       the native program tells `start` here how it ended
       lock              held (flock) by create, start and delete, never by state or kill, since
@@ -146,16 +146,16 @@ class Entry:
         saved: State = state
         return saved
 
-    def traces(self) -> tuple[str, str]:
-        """Return what `trace` noted: the cgroup's directory and a host mount, empty for none."""
+    def traces(self) -> tuple[str, str, list[str]]:
+        """Return what `trace` noted: cgroup, host mount (empty for none), groups of resctrl."""
         try:
             from pyruntime import jsonfile
 
             told = jsonfile.decode(self.read("traces").decode("utf-8", "replace"), "traces")
-            cgroup, mounted = told
+            cgroup, mounted, *groups = told
         except (OSError, errors.RuntimeFailure, TypeError, ValueError):
-            return "", ""
-        return str(cgroup), str(mounted)
+            return "", "", []
+        return str(cgroup), str(mounted), [str(group) for group in groups]
 
     def has(self, name: str) -> bool:
         """Tell whether a file of the directory exists."""

@@ -14,22 +14,19 @@ if TYPE_CHECKING:
     from pyruntime.spec.shapes import Config
 
 # A key counts as wished when it holds something: not null, false, "", 0 or empty.
-_PROCESS = ("terminal", "apparmorProfile", "selinuxLabel")
-_LINUX = ("uidMappings", "gidMappings", "netDevices")
-_SECCOMP = ("listenerPath", "listenerMetadata")
+_PROCESS = ("terminal",)
+_LINUX = ("uidMappings", "gidMappings")
 _LIMITS = ("memory", "cpu", "blockIO", "hugepageLimits", "network", "rdma", "unified")
 
 
 def wanting(config: Config) -> list[str]:
-    """Return the keys of a valid configuration that cannot be obeyed yet, as `linux.intelRdt`."""
+    """Return the keys of a valid configuration that cannot be obeyed yet: `linux.personality`."""
     linux: Any = config.get("linux", {})
     resources = linux.get("resources", {})
     found = _wished(config.get("process", {}), "process", _PROCESS)
     found += _mounts(config)
     found += ["linux.namespaces type user"] if _joins_user(linux) else []
     found += _wished(linux, "linux", _LINUX)
-    found += ["linux.intelRdt"] if "intelRdt" in linux else []  # {} asks for a directory too
-    found += _wished(linux.get("seccomp", {}), "linux.seccomp", _SECCOMP)
     found += [f"linux.resources.{name}" for name in _LIMITS if limits(resources.get(name))]
     if resources.get("pids", {}).get("limit", -1) != -1:
         found.append("linux.resources.pids")

@@ -199,7 +199,7 @@ def test_an_empty_filter_is_none(bundle, runtime):
         ({"defaultErrnoRet": 1}, "/linux/seccomp/defaultErrnoRet"),
         ({"architectures": ["SCMP_ARCH_ZOO"]}, "/linux/seccomp/architectures/0"),
         ({"flags": ["SECCOMP_FILTER_FLAG_ZOO"]}, "/linux/seccomp/flags/0"),
-        ({"listenerPath": "/x"}, "linux.seccomp.listenerPath is not supported yet"),
+        ({"listenerMetadata": "x"}, "/linux/seccomp/listenerMetadata"),
         ({"syscalls": [{"names": [], "action": "SCMP_ACT_ERRNO"}]}, "/linux/seccomp/syscalls/0/names"),
         (
             {"syscalls": [{"names": ["setns"], "action": "SCMP_ACT_ERRNO",

@@ -7,6 +7,7 @@ import busybox
 import pytest
 from unit.spec import configs
 
+from pyruntime import errors
 from pyruntime.container.plan import Plan, Wishes
 from pyruntime.feature.host import Host
 
@@ -218,3 +219,57 @@ def test_a_config_without_linux_is_planned_too():
     assert plan.rootfs.change == "chroot"
     assert plan.capabilities is None
     assert (plan.masks, plan.sysctls, plan.names, plan.limits, plan.mounts) == ([], [], [], [], [])
+
+
+def test_what_few_containers_ask_for_is_planned_only_then():
+    plan = planned()
+    assert (plan.labels, plan.network_devices, plan.rdt) == ([], [], None)
+    assert not plan.asks_for_more()
+
+
+@pytest.mark.parametrize(
+    ("place", "wish", "told"),
+    [
+        ("process", {"apparmorProfile": "p"}, "run the payload under the AppArmor profile p"),
+        ("process", {"selinuxLabel": "l"}, "run the payload under the SELinux label l"),
+        ("linux", {"netDevices": {"a": {"name": "b"}}},
+         "move the network device a into the container as b"),
+        ("linux", {"netDevices": {"a": {}}}, "move the network device a into the container as a"),
+        ("linux", {"intelRdt": {}}, "enter the class of service c1"),
+    ],
+)  # fmt: skip
+def test_what_few_containers_ask_for_is_told(place, wish, told):
+    plan = planned(lambda config: config[place].update(wish))
+    assert told in said(plan)
+    assert plan.asks_for_more()
+
+
+def test_network_devices_are_a_matter_of_root():
+    def change(config):
+        config["linux"]["netDevices"] = {"a": {}}
+
+    config = busybox.configuration("plain")
+    change(config)
+    with pytest.raises(errors.Unsupported, match="rootless"):
+        Plan(config, Host(1000, "/sys/fs/cgroup", "/user", (6, 1), 40), "c1", "/bundle", wishes())
+
+
+@pytest.mark.parametrize("late", [True, False])
+@pytest.mark.parametrize("joined", [True, False])
+@pytest.mark.parametrize("hooked", [True, False])
+@pytest.mark.parametrize("notified", [True, False])
+def test_the_child_is_expected_to_say_its_words_in_order(late, joined, hooked, notified):
+    def change(config):
+        config["process"]["noNewPrivileges"] = late
+        config["hooks"] = {"createRuntime" if hooked else "poststop": [{"path": "/h"}]}
+        rule = {"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" if notified else "SCMP_ACT_ERRNO"}
+        config["linux"]["seccomp"] = {
+            "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/a", "syscalls": [rule],
+        }  # fmt: skip
+        for space in config["linux"]["namespaces"]:
+            if space["type"] == "pid" and joined:
+                space["path"] = "/ns"
+
+    last = ["pid"] * joined + ["listener"] * notified
+    expected = ["hooks"] * hooked + ["ready", *(last if late else last[::-1])]
+    assert planned(change).words() == expected

@@ -114,14 +114,15 @@ def test_a_state_that_lacks_a_key_or_has_another_type_there_is_damaged(claim):
 
 
 def test_traces_survive_the_state(claim):
-    assert claim.traces() == ("", "")
-    claim.trace("/sys/fs/cgroup/c1", "")
-    assert claim.traces() == ("/sys/fs/cgroup/c1", "")
-    claim.trace("/sys/fs/cgroup/\udcff", "/b/rootfs")
-    assert claim.traces() == ("/sys/fs/cgroup/\udcff", "/b/rootfs")
+    assert claim.traces() == ("", "", [])
+    claim.trace({"cgroup": "/sys/fs/cgroup/c1", "mounted": ""})
+    assert claim.traces() == ("/sys/fs/cgroup/c1", "", [])
+    groups = ["/sys/fs/resctrl/c1/mon_groups/c1", "/sys/fs/resctrl/c1"]
+    claim.trace({"cgroup": "/sys/fs/cgroup/\udcff", "mounted": "/b/rootfs", "resctrl": groups})
+    assert claim.traces() == ("/sys/fs/cgroup/\udcff", "/b/rootfs", groups)
     with open(claim.path("traces"), "w") as file:
         file.write("cut")
-    assert claim.traces() == ("", "")
+    assert claim.traces() == ("", "", [])
 
 
 def test_the_fifos_are_open_at_both_ends_and_private(claim):
@@ -181,7 +182,7 @@ def test_a_file_can_be_forgotten_twice(claim):
 
 def test_all_is_removed(claim, root):
     claim.save(SAVED)
-    claim.trace("", "")
+    claim.trace(SAVED)
     os.symlink("/etc", claim.path("link"))
     for descriptor in claim.make_fifos():
         os.close(descriptor)

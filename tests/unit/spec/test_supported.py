@@ -16,12 +16,6 @@ BIND = {"destination": "/a", "source": "/b"}
     ("pointer", "value", "name"),
     [
         ("/process/terminal", True, "process.terminal"),
-        ("/process/apparmorProfile", "a", "process.apparmorProfile"),
-        ("/process/selinuxLabel", "a", "process.selinuxLabel"),
-        ("/linux/netDevices", {"eth0": {}}, "linux.netDevices"),
-        ("/linux/intelRdt", {}, "linux.intelRdt"),
-        ("/linux/seccomp", {"defaultAction": "SCMP_ACT_LOG", "listenerPath": "/a"},
-         "linux.seccomp.listenerPath"),
         ("/linux/cgroupsPath", "system.slice:a:b", "linux.cgroupsPath of the form slice:prefix:name"),
         ("/linux/resources", {"memory": {"limit": 4096}}, "linux.resources.memory"),
         ("/linux/resources", {"memory": {"disableOOMKiller": True}}, "linux.resources.memory"),
@@ -58,11 +52,11 @@ def test_a_user_namespace_is_refused_by_name_with_its_mappings():
 
 def test_all_of_them_are_told_in_one_line():
     config = configs.changed(configs.small(), "/process/terminal", True)
-    config["linux"]["intelRdt"] = {}
+    config["linux"]["resources"] = {"cpu": {"shares": 5}}
     with pytest.raises(errors.Unsupported) as caught:
         check.check(config)
     assert caught.value.say() == (
-        "process.terminal is not supported yet; linux.intelRdt is not supported yet"
+        "process.terminal is not supported yet; linux.resources.cpu is not supported yet"
     )
 
 
@@ -72,7 +66,8 @@ def test_all_of_them_are_told_in_one_line():
         ("/process/terminal", False),
         ("/process/consoleSize", {"height": 1, "width": 2}),
         ("/process/execCPUAffinity", {"initial": "0", "final": "1"}),
-        ("/process/apparmorProfile", ""),
+        ("/process/apparmorProfile", "a"),
+        ("/process/selinuxLabel", "a:b:c:s0"),
         ("/linux/resources", {"memory": {}, "cpu": {}, "pids": {}, "blockIO": {}, "network": {}}),
         ("/linux/resources", {"hugepageLimits": [], "rdma": {}, "unified": {}}),
         ("/linux/resources", {"memory": {"limit": -1, "swap": 0, "disableOOMKiller": False}}),
@@ -90,6 +85,9 @@ def test_all_of_them_are_told_in_one_line():
         ("/linux/personality", {"domain": "LINUX32", "flags": []}),
         ("/linux/timeOffsets", {}),
         ("/linux/netDevices", {}),
+        ("/linux/netDevices", {"eth0": {}}),
+        ("/linux/intelRdt", {}),
+        ("/linux/seccomp", {"defaultAction": "SCMP_ACT_LOG", "listenerPath": "/a"}),
         ("/linux/uidMappings", []),
         ("/linux/rootfsPropagation", "rslave"),
         ("/linux/mountLabel", "system_u:object_r:container_file_t:s0"),
