@@ -7,6 +7,10 @@ tells the parent the listener's number, and the parent takes the descriptor by p
 which this process need do nothing, and serves the agent before it answers. sendmsg(2), the obvious
 way to pass a descriptor, could itself be notified, with the listener in the message that waits.
 
+What is left: until it is closed here the listener lives, whoever else has it. So an agent that
+takes it and dies at once makes `create` wait, if the filter notifies read(2) or close(2), as with
+runc.
+
 Loaded by the parent for containers that have an agent, since the child can load nothing.
 """
 

@@ -160,7 +160,10 @@ static void play_call(struct operation *now, u64 *a)
 	}
 }
 
-/* A reader that waits for it must not wait for ever where a filter refuses the write. */
+/*
+ * A reader that waits for it must not wait for ever where a filter refuses the write. There may be
+ * nobody yet who answers what the filter notifies, so not even exit_group(2) is safe then.
+ */
 static void tell(const char *word, u64 fd, u64 number)
 {
 	struct text text;
@@ -169,7 +172,7 @@ static void tell(const char *word, u64 fd, u64 number)
 	add(&text, word);
 	add_number(&text, number);
 	if (SYSCALL(WRITE, fd, text.bytes, text.length) < 0)
-		leave(1);
+		crash();
 }
 
 static _Noreturn void play_operations(void)

@@ -224,3 +224,9 @@ def test_a_filter_that_forbids_the_runtime_its_last_steps_is_said_so(bundle, run
     else:
         assert done.returncode in (1, 128 + 31)
     assert runtime("state", "c1").returncode == 1
+
+
+def test_a_filter_that_forbids_to_end_does_not_keep_create_waiting(bundle, runtime):
+    bundle.config["process"]["noNewPrivileges"] = False
+    profile(bundle, {"names": ["exit_group", "setresuid"], "errnoRet": errno.EXDEV})
+    assert "setresuid 0: invalid cross-device link" in refused(bundle, runtime)

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from functional import inside
 from functional.inside import mountinfo, refused, said
+from functional.labelled import claiming as claiming
 
 from pyruntime import errors
 from pyruntime.feature import confinement, procfs
 
-TREE = Path(__file__).resolve().parents[2]
 MODULES = confinement.look()
 without_apparmor = pytest.mark.skipif(bool(MODULES.apparmor), reason="AppArmor is on here")
 without_selinux = pytest.mark.skipif(MODULES.selinux, reason="SELinux is on here")
@@ -68,34 +68,6 @@ def test_a_missing_file_of_the_kernel_reads_as_nothing():
 
 
 # ---- the whole way, on a kernel that is said to have AppArmor ----
-
-# The command line, with another file in the place of AppArmor's.
-CLAIMING = """
-import os, sys
-sys.path.insert(0, sys.argv[1])
-from pyruntime import main
-from pyruntime.feature import confinement
-confinement.look = lambda: confinement.Modules(sys.argv[2], selinux=False)
-os._exit(main.main(sys.argv[3:]))
-"""
-
-
-@pytest.fixture
-def claiming(bundle, containers, tmp_path):
-    """Callable: create c1 with a profile, AppArmor's file being the given one of each task."""
-
-    def create(file):
-        words = ["--root", str(containers.root), "create", "--bundle", str(bundle.save()), "c1"]
-        with (tmp_path / "err").open("w+") as err:
-            code = subprocess.call(
-                ["/usr/bin/python3", "-IS", "-c", CLAIMING, str(TREE), file, *words],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err,
-            )  # fmt: skip
-            err.seek(0)
-            return code, err.read()
-
-    return create
-
 
 @pytest.mark.parametrize("no_new_privs", [True, False])
 @pytest.mark.parametrize("proc", [True, False])

@@ -245,13 +245,25 @@ def test_an_agent_that_nobody_needs_is_not_asked_for(both, runtime, tmp_path):
     assert "not permitted" in said(both, runtime, SCRIPT)
 
 
-def test_a_filter_that_forbids_to_tell_of_its_listener(fails, both, agents, tmp_path):
+@pytest.mark.parametrize("names", [(), LAST_STEPS], ids=["mkdir", "last steps"])
+def test_a_filter_that_forbids_to_tell_of_its_listener(fails, both, agents, tmp_path, names):
+    """Even exit_group would wait for the agent, which never comes: the init ends without a call."""
     agents()
-    notify(both, tmp_path / "agent", *MKDIR)
+    notify(both, tmp_path / "agent", *MKDIR, *names)
     both.config["linux"]["seccomp"]["syscalls"].append(
         {"names": ["write"], "action": "SCMP_ACT_ERRNO"}
     )
+    began = time.monotonic()
     fails("does the seccomp profile allow write?")
+    assert time.monotonic() - began < 5
+
+
+def test_an_agent_that_goes_before_the_last_steps_are_done(bundle, runtime, agents, tmp_path):
+    """What is notified fails with ENOSYS then; exit_group too, and the init ends without it."""
+    agents(deaf=True)
+    bundle.config["process"]["noNewPrivileges"] = False
+    notify(bundle, tmp_path / "agent", "setresuid", "exit_group")
+    assert "setresuid 0: function not implemented" in refused(bundle, runtime)
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,12 @@ what they are about is refused by name so far:
     CVE-2023-25809      /sys/fs/cgroup writable without a cgroup namespace   rootless
     CVE-2025-24965      files written through links of a krun image          not built: no krun
     CVE-2025-52565      /dev/pts/N and /dev/console exchanged                terminals
-    CVE-2025-62596      LSM labels written to other files of procfs          labels
     CVE-2026-30892      `exec -u` read loosely                               exec
     CVE-2022-24769      inheritable capabilities that an engine wrote        the engine's: the config is followed
     CVE-2023-2640       overlay xattrs in a user namespace                   the kernel's
 
 Of CVE-2016-9962, CVE-2022-29162 and CVE-2024-21626 the half that concerns create is tested; the half of
-exec waits with exec. Of CVE-2019-16884 and CVE-2025-52881 the writing of LSM labels waits with labels.
+exec waits with exec.
 """
 
 import ast

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from functional import inside
+from functional.labelled import claiming as claiming
 from security import hostile
 
 ROUNDS = int(os.environ.get("PYRUNTIME_CASES", "40"))
@@ -101,6 +102,31 @@ def test_cve_2025_52881_a_sysctl_lands_in_the_kernels_own_file(bundle, runtime, 
     assert (decoy / "net/ipv4/ip_forward").read_text() == ""
     with open(forwarding) as file:
         assert file.read() == before
+
+
+def test_cve_2025_62596_a_label_lands_in_the_kernels_own_file(
+    bundle, containers, claiming, tmp_path
+):
+    """CVE-2025-62596, CVE-2025-52881, CVE-2019-16884: /proc is a procfs of another namespace.
+
+    Who looked his files up there would not find himself. The name of a task stands in for its
+    label, which only a policy would take.
+    """
+    lent = tmp_path / "lent"
+    lent.mkdir()
+    words = ["unshare", "--fork", "--pid", "mount", "-t", "proc", "proc", str(lent)]
+    subprocess.run(words, check=True)
+    try:
+        assert not (lent / "thread-self/comm").exists()
+        bundle.config["mounts"][0] = bind(lent, "/proc")
+        bundle.config["linux"] |= {"maskedPaths": [], "readonlyPaths": []}
+        bundle.config["process"] |= {"apparmorProfile": "box", "args": ["sleep", "60"]}
+        assert claiming("comm") == (0, "")
+        pid = containers.state("c1")["pid"]
+        with open(f"/proc/{pid}/comm") as file:
+            assert file.read() == "exec box\n"
+    finally:
+        subprocess.run(["umount", "--recursive", "--lazy", lent], check=True)
 
 
 ESCAPES = [
