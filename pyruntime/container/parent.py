@@ -155,8 +155,10 @@ class Birth:
         try:
             process.allow_every_processor(self.pid)
         except OSError as error:
+            from pyruntime import log
+
             why = errors.reason(error.errno or 0)
-            _warn(f"the container keeps the caller's CPU affinity: sched_setaffinity: {why}")
+            log.warning(f"the container keeps the caller's CPU affinity: sched_setaffinity: {why}")
         wanted = self.plan.config["process"].get("oomScoreAdj")
         if wanted is not None:
             with doing("set oom_score_adj to", str(wanted)):
