@@ -2,7 +2,7 @@
 
 The form of a script, all little-endian, all pointers absolute (native/player.c has the same as C):
 
-    header      magic, texts of the errnos, (set by the player) scratch, descriptors of failures
+    header      magic, (set by the player) scratch, descriptors of failures
     operations  records of one size, played one after the other
     memory      texts, arrays and structures; equal things lie there once
 """
@@ -10,7 +10,6 @@ The form of a script, all little-endian, all pointers absolute (native/player.c 
 from __future__ import annotations
 
 import _struct
-import posix
 
 from pyruntime import errors
 from pyruntime.feature import step
@@ -24,26 +23,11 @@ if TYPE_CHECKING:
 
 BASE = 0x1000000000
 MAGIC = 0x31746E6972637370
-HEADER = _struct.Struct("<QQQqq")
+HEADER = _struct.Struct("<QQqq")
 RECORD = _struct.Struct("<5BxH6Q8sQq")
-_SCRATCH_AT = 16  # in the header
+_SCRATCH_AT = 8  # in the header
 _RESULT_AT = RECORD.size - 8
 _WORD = (1 << 64) - 1
-_ERRNOS = 134  # one more than EHWPOISON, the last
-
-
-def errno_texts() -> bytes:
-    """Return strerror(3) for each errno, one text behind the other, number 0 first.
-
-    The player writes the first letter small, as `errors.reason` does: 133 times that in Python is
-    more than all the rest of the script.
-    """
-    texts = ["unknown error", *map(posix.strerror, range(1, _ERRNOS))]
-    return "\0".join([*texts, "\0"]).encode()
-
-
-# Made once here: after seal() nothing may look for a catalogue of translated messages.
-ERRNO_TEXTS = errno_texts()
 
 
 def signal_texts() -> bytes:

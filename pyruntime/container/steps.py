@@ -195,6 +195,5 @@ def flat(operations: list[Operation], base: int) -> bytes:
     """Lay the whole script down for the address `base`."""
     memory = memories.Memory(operations, base)
     records = b"".join(each.record(memory) for each in operations)
-    reasons = memory.lay(memories.ERRNO_TEXTS)
-    header = memories.HEADER.pack(memories.MAGIC, reasons, 0, -1, -1)
+    header = memories.HEADER.pack(memories.MAGIC, 0, -1, -1)
     return header + records + bytes(memory.content)

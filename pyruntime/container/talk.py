@@ -28,10 +28,10 @@ no path, no structure and no descriptor.
 
 from __future__ import annotations
 
-import _socket
+import posix
 
 from pyruntime import errors
-from pyruntime.kernel import signals
+from pyruntime.kernel import signals, sockets
 
 LONGEST = 16384
 
@@ -42,18 +42,18 @@ class Line:
     """One end of the pair.
 
     Args:
-        socket: this end.
+        descriptor: this end.
         ending: descriptor that can be read when the runtime is asked to end, -1 for none.
     """
 
-    __slots__ = ("ending", "socket")
+    __slots__ = ("descriptor", "ending")
 
-    def __init__(self, socket: _socket.socket, ending: int = -1) -> None:
-        self.socket, self.ending = socket, ending
+    def __init__(self, descriptor: int, ending: int = -1) -> None:
+        self.descriptor, self.ending = descriptor, ending
 
     def fileno(self) -> int:
         """Return the descriptor."""
-        return self.socket.fileno()
+        return self.descriptor
 
     def say(self, word: str, text: str = "") -> None:
         """Send one message; a text that is too long is cut.
@@ -62,7 +62,7 @@ class Line:
             BrokenPipeError: the other end is gone.
         """
         packet = f"{word} {text}".rstrip().encode("utf-8", "replace")
-        self.socket.send(packet[:LONGEST])
+        posix.write(self.descriptor, packet[:LONGEST])
 
     def hear(self) -> tuple[str, str] | None:
         """Wait for one message; None when the other end is gone.
@@ -74,9 +74,9 @@ class Line:
             Interrupted: the runtime is asked to end.
         """
         if self.ending >= 0:
-            signals.wait_readable(self.socket.fileno(), self.ending)
+            signals.wait_readable(self.descriptor, self.ending)
         try:
-            packet = self.socket.recv(LONGEST)
+            packet = posix.read(self.descriptor, LONGEST)
         except ConnectionResetError:
             return None
         if not packet:
@@ -91,13 +91,15 @@ class Line:
         Raises:
             ChildFailed: the parent is gone.
         """
-        packet = self.socket.recv(LONGEST)
+        packet = posix.read(self.descriptor, LONGEST)
         if packet != word.encode("ascii"):
             raise errors.ChildFailed("the runtime went away")
 
     def close(self) -> None:
-        """Let go of this end."""
-        self.socket.close()
+        """Let go of this end; once more does nothing."""
+        if self.descriptor >= 0:
+            posix.close(self.descriptor)
+        self.descriptor = -1
 
 
 def pair(ending: int = -1) -> tuple[Line, Line]:
@@ -109,6 +111,5 @@ def pair(ending: int = -1) -> tuple[Line, Line]:
     Raises:
         OSError: no descriptors left.
     """
-    kind = _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC
-    parent, child = _socket.socketpair(_socket.AF_UNIX, kind)
+    parent, child = sockets.packet_pair()
     return Line(parent, ending), Line(child)

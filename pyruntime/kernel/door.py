@@ -50,7 +50,7 @@ _X86_64 = {
     "pipe2": 293, "prlimit64": 302, "setns": 308, "sched_setattr": 314, "seccomp": 317,
     "memfd_create": 319, "bpf": 321, "execveat": 322, "statx": 332, "setsid": 112,
     "sched_setaffinity": 203, "fchownat": 260, "getdents64": 217, "ppoll": 271, "getppid": 110,
-    "kill": 62, "signalfd4": 289, "rt_sigtimedwait": 128,
+    "kill": 62, "signalfd4": 289, "rt_sigtimedwait": 128, "socketpair": 53,
 }  # fmt: skip
 _GENERIC = {
     "getcwd": 17, "dup3": 24, "fcntl": 25, "ioctl": 29, "ioprio_set": 30, "mknodat": 33,
@@ -63,7 +63,7 @@ _GENERIC = {
     "socket": 198, "add_key": 217, "keyctl": 219, "clone": 220, "execve": 221, "mmap": 222,
     "set_mempolicy": 237, "wait4": 260, "prlimit64": 261, "setns": 268, "sched_setattr": 274,
     "seccomp": 277, "memfd_create": 279, "bpf": 280, "execveat": 281, "statx": 291,
-    "signalfd4": 74, "rt_sigtimedwait": 137,
+    "signalfd4": 74, "rt_sigtimedwait": 137, "socketpair": 199,
 }  # fmt: skip
 
 NUMBER: dict[str, int] = _COMMON | (_X86_64 if MACHINE == "x86_64" else _GENERIC)

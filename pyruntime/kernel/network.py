@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import _socket
 import fcntl
+import posix
+
+from pyruntime.kernel import sockets
 
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
@@ -16,13 +18,13 @@ def raise_loopback() -> None:
     Raises:
         OSError: EPERM without CAP_NET_ADMIN over the namespace.
     """
-    control = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    control = sockets.network_control()
     try:
         request = b"lo".ljust(16, b"\0") + bytes(24)
         flags = int.from_bytes(
-            fcntl.ioctl(control.fileno(), _SIOCGIFFLAGS, request)[16:18], "little"
+            fcntl.ioctl(control, _SIOCGIFFLAGS, request)[16:18], "little"
         )
         raised = (flags | _IFF_UP).to_bytes(2, "little")
-        fcntl.ioctl(control.fileno(), _SIOCSIFFLAGS, request[:16] + raised + bytes(22))
+        fcntl.ioctl(control, _SIOCSIFFLAGS, request[:16] + raised + bytes(22))
     finally:
-        control.close()
+        posix.close(control)

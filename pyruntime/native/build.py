@@ -12,6 +12,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent / "player.c"
@@ -26,6 +27,7 @@ FLAGS = (
     "-Wl,-n,-z,noexecstack,--build-id=none,--gc-sections", "-s",
 )  # fmt: skip
 MACHINES = ("x86_64", "aarch64")
+ERRNOS = 134  # one more than EHWPOISON, the last
 
 
 def _output(command: list[str]) -> str:
@@ -39,6 +41,15 @@ def _output(command: list[str]) -> str:
         ) from None
     except subprocess.CalledProcessError as error:
         raise SystemExit(f"{shlex.join(command)} failed with status {error.returncode}") from None
+
+
+def reasons() -> str:
+    """Return what strerror(3) says of each errno as a literal of C, number 0 first.
+
+    Each text ends with a NUL and an empty one ends them all, as player.c reads them.
+    """
+    texts = ["unknown error", *map(os.strerror, range(1, ERRNOS))]
+    return "".join(f'"{text}\\0"' for text in texts)
 
 
 def compile_player(out: Path) -> str:
@@ -56,7 +67,10 @@ def compile_player(out: Path) -> str:
         raise SystemExit(f"pyruntime runs on x86_64 and aarch64, not on {machine}")
     flags = [*FLAGS, "-fcf-protection=none"] if machine == "x86_64" else [*FLAGS]
     fresh = out.with_name(f"{out.name}.new")
-    _output([*compiler, *flags, "-o", str(fresh), str(SOURCE)])
+    with tempfile.TemporaryDirectory() as scratch:
+        header = Path(scratch, "reasons.h")
+        header.write_text(f"#define REASONS {reasons()}\n", encoding="ascii")
+        _output([*compiler, *flags, "-include", str(header), "-o", str(fresh), str(SOURCE)])
     fresh.replace(out)  # never rewritten in place: an older one may be running
     return machine
 

@@ -34,7 +34,6 @@ struct operation {
 
 struct script {
 	u64 magic;
-	const char *reasons;         /* texts of the errnos, see nth() */
 	char *scratch;               /* memory for results, set below */
 	s64 packet, line;            /* where a failure is written: bare; with a newline; -1: nowhere */
 	struct operation operations[];
@@ -85,10 +84,13 @@ static _Noreturn void fail(struct text *text)
 	leave(1);
 }
 
+/* What strerror(3) says of each errno; build.py defines it. */
+static const char reasons[] = REASONS;
+
 /* The text of an errno, its first letter small; of one that has no text, its number. */
 static void add_reason(struct text *text, u64 error)
 {
-	const char *reason = nth(SCRIPT->reasons, error);
+	const char *reason = nth(reasons, error);
 	char first = *reason;
 
 	add(text, ": ");
@@ -96,7 +98,7 @@ static void add_reason(struct text *text, u64 error)
 		first += 'a' - 'A';
 	add_bytes(text, &first, 1);
 	add(text, reason + 1);
-	if (reason == SCRIPT->reasons) {
+	if (reason == reasons) {
 		add(text, " ");
 		add_number(text, error);
 	}
