@@ -69,7 +69,7 @@ install: $(NATIVE) ## install below PREFIX=/usr/local, staged in DESTDIR
 	$(PYTHON) -IS -X no_debug_ranges pyruntime/packing.py '$(STAGED)' '$(LIBDIR)'
 	sed 's|@LIBDIR@|$(LIBDIR)|' pyruntime/data/launcher > '$(STAGED)/launcher'
 	chmod 755 '$(STAGED)/launcher'
-	@integration/launcher $(PYTHON) '$(STAGED)' '$(LIBDIR)' '$(DESTDIR)$(BINDIR)/pyruntime'
+	@INTERPRETER='$(INTERPRETER)' integration/launcher $(PYTHON) '$(STAGED)' '$(LIBDIR)' '$(DESTDIR)$(BINDIR)/pyruntime'
 
 uninstall: ## remove what install made
 	rm -rf $(INSTALLED:%='$(STAGED)/%')

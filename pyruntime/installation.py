@@ -1,7 +1,9 @@
 """What `make install` left behind, and whether it still fits the interpreter that runs it.
 
 Byte-code serves one minor version of Python. After an upgrade of the distribution nothing fails,
-but each `create` takes 28 ms more; `--version` says so with the words of `stale()`.
+but each `create` takes 28 ms more. And the compiled program holds the interpreter of the day when
+it was made, without the corrections that came since. `--version` says so with the words of
+`stale()`.
 """
 
 from __future__ import annotations
@@ -10,11 +12,14 @@ import posix
 import sys
 from _frozen_importlib_external import MAGIC_NUMBER
 
-STAMP = "made-for"  # beside this file, written by packing.py: "3.11 a70d0d0a"
+# Beside this file, written by packing.py: "3.11 a70d0d0a 6831736 1733356800", version, magic
+# number, and size and time of the interpreter's file.
+STAMP = "made-for"
+_PYTHON = "/usr/bin/python3"
 
 
 def stale() -> str | None:
-    """Return one line when the installed byte-code was made for another Python, else None.
+    """Return one line when the installed files were made for another Python, else None.
 
     A source tree has no stamp and keeps its byte-code fresh by itself.
     """
@@ -24,12 +29,23 @@ def stale() -> str | None:
     except FileNotFoundError:
         return None
     try:
-        made, _, magic = posix.read(stamp, 64).decode("ascii", "replace").strip().partition(" ")
+        made, magic, *identity = posix.read(stamp, 64).decode("ascii", "replace").split()
     finally:
         posix.close(stamp)
-    if magic == MAGIC_NUMBER.hex():
-        return None
-    return f"byte-code: made for {made}, none for {version()}: run make install"
+    if magic != MAGIC_NUMBER.hex():
+        return f"byte-code: made for {made}, none for {version()}: run make install"
+    if identity and identity != interpreter(_PYTHON):
+        return f"interpreter: {_PYTHON} has changed since the installation: run make install"
+    return None
+
+
+def interpreter(path: str) -> list[str]:
+    """Return size and time of an interpreter's file, which change with every upgrade."""
+    try:
+        known = posix.stat(path)
+    except OSError:
+        return []
+    return [str(known.st_size), str(int(known.st_mtime))]
 
 
 def version() -> str:

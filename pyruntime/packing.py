@@ -17,7 +17,7 @@ from importlib.util import MAGIC_NUMBER, find_spec
 
 # The source tree: this file and linking.py are not installed.
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from pyruntime import libraries, linking
+from pyruntime import installation, libraries, linking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,8 +117,9 @@ def pack(staged: str, tree: str) -> bytes:
 
 def main(staged: str, tree: str) -> None:
     """Write both files below `staged`."""
-    stamp = f"{sys.version_info[0]}.{sys.version_info[1]} {MAGIC_NUMBER.hex()}\n"
-    write(os.path.join(staged, PACKAGE, "made-for"), stamp.encode())
+    identity = installation.interpreter(os.path.realpath(sys.executable))
+    stamp = " ".join([installation.version(), MAGIC_NUMBER.hex(), *identity])
+    write(os.path.join(staged, PACKAGE, installation.STAMP), f"{stamp}\n".encode())
     write(os.path.join(staged, f"{PACKAGE}.code"), pack(staged, tree))
 
 

@@ -252,7 +252,10 @@ __attribute__((visibility("default"))) int start(int argc, char **argv)
 	size_t size;
 	const char *content = Py_Version >> 16 == PY_VERSION_HEX >> 16 ? code(&size) : NULL;
 
-	if (content == NULL || first_phase(argc, argv) < 0 || arguments(argc, argv) < 0)
+	/* The standard library goes with an upgrade of Python, though the program may stay. */
+	if (content == NULL || access(STDLIB "/encodings/__init__.py", R_OK) < 0)
+		return -1;
+	if (first_phase(argc, argv) < 0 || arguments(argc, argv) < 0)
 		return -1;
 	PyGC_Disable(); /* what a command loads stays, and to look at it would touch every page */
 	signal(SIGPIPE, SIG_IGN); /* as Python does: a write is to fail, not to kill */

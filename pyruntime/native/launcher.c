@@ -1,8 +1,9 @@
 /* The program that engines call: starts the interpreter in this process, or else by its script.
  *
- * interpreter.so is linked with one libpython and made for one version of it. When an upgrade has
- * taken that library away, or anything else of it cannot be used, the script next to it does the
- * same work with whatever /usr/bin/python3 there is, only slower.
+ * Where the interpreter can be linked in whole (INTERPRETER_INSIDE) it is: a shared one costs a
+ * sixth more for every instruction of it. Elsewhere interpreter.so brings it, which is linked with
+ * libpython. When an upgrade has taken that away, or when anything of it cannot be used, the script
+ * in TREE does the same work with whatever /usr/bin/python3 there is, only slower.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -12,6 +13,21 @@
 
 #ifndef TREE
 #error "TREE: the directory of the installed package"
+#endif
+
+#ifdef INTERPRETER_INSIDE
+int start(int argc, char **argv);
+#else
+static int start(int argc, char **argv)
+{
+	/* Global: the standard library's extensions look for the interpreter's names there. */
+	void *interpreter = dlopen(TREE "/interpreter.so", RTLD_LAZY | RTLD_GLOBAL);
+	int (*begin)(int, char **) = NULL;
+
+	if (interpreter != NULL)
+		*(void **)&begin = dlsym(interpreter, "start");
+	return begin == NULL ? -1 : begin(argc, argv);
+}
 #endif
 
 static void by_script(int argc, char **argv)
@@ -29,14 +45,7 @@ static void by_script(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	/* Global: the standard library's extensions look for the interpreter's names there. */
-	void *interpreter = dlopen(TREE "/interpreter.so", RTLD_LAZY | RTLD_GLOBAL);
-	int (*start)(int, char **) = NULL;
-
-	if (interpreter != NULL)
-		*(void **)&start = dlsym(interpreter, "start");
-	if (start != NULL)
-		start(argc, argv); /* returns only when it could not begin */
+	start(argc, argv); /* returns only when it could not begin */
 	by_script(argc, argv);
 	static const char words[] = "pyruntime: execute " TREE "/launcher: ";
 	const char *why = strerror(errno);

@@ -19,7 +19,7 @@ TREE = Path(__file__).resolve().parents[2]
 VENV = TREE / "build/venv/bin/python"
 BUILDERS = {"native/build.py", "native/build_launcher.py", "packing.py", "linking.py", "data/launcher"}
 PROGRAM = "native/waiting_init"
-BESIDE = ("interpreter.so", "launcher", "pyruntime.code")
+BESIDE = ("launcher", "pyruntime.code")
 SDIST_DIRECTORIES = ("pyruntime", "tests", "bundles", "integration")
 SDIST_FILES = {"Makefile", "README.md", "LICENSE", "pyproject.toml", ".gitignore", "PKG-INFO"}
 
@@ -119,6 +119,7 @@ def test_make_install_puts_the_same_files_as_the_wheel(tree, tmp_path):
     package = "lib/pyruntime/pyruntime"
     beside = {"bin/pyruntime", *(f"lib/pyruntime/{name}" for name in BESIDE)}
     written = {f"{package}/made-for", f"{package}/_commit"}
+    files.discard("lib/pyruntime/interpreter.so")  # there where libpython cannot be linked in whole
     assert files - cached - beside - written == {
         f"{package}/{name}" for name in served(tree) | {PROGRAM}
     }
