@@ -178,7 +178,7 @@ def test_the_foreground_run_does_not_keep_the_namespace(bundle, runtime):
 def test_a_foreground_run_lets_go_of_the_namespace_while_it_attends(bundle, launcher, containers):
     moving(bundle, v0="inner")
     bundle.config["process"]["args"] = ["sleep", "60"]
-    words = ["/usr/bin/python3", "-IS", launcher, "--root", containers.root, "run", "--bundle"]
+    words = [launcher, "--root", containers.root, "run", "--bundle"]
     with subprocess.Popen([*map(str, words), str(bundle.save()), "c1"]) as running:
         pid = inside.eventually(lambda: state(containers))
         space = os.stat(f"/proc/{pid}/ns/net").st_ino

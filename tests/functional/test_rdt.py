@@ -205,7 +205,7 @@ def test_the_real_command_says_it_too(bundle, launcher, containers):
     if " - resctrl " in inside.mountinfo():
         pytest.skip("resctrl is mounted here")
     bundle.config["linux"]["intelRdt"] = {}
-    words = ["/usr/bin/python3", "-IS", launcher, "--root", containers.root, "create", "--bundle"]
+    words = [launcher, "--root", containers.root, "create", "--bundle"]
     done = subprocess.run(
         [*map(str, words), str(bundle.save()), "c1"], capture_output=True, text=True
     )
