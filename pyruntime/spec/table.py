@@ -70,7 +70,8 @@ HOOKS: Node = (dict, {"prestart": HOOK_LIST, "createRuntime": HOOK_LIST, "create
 NAMESPACE: Node = (dict, {"type": (str, ("pid", "network", "mount", "ipc", "uts", "user",
     "cgroup", "time"), None), "path": (str, None, forms.namespace_path)}, ("type",), None, None)
 TIME_OFFSET: Node = (dict, {"secs": INT64, "nanosecs": UINT32}, (), None, None)
-TIME_OFFSETS: Node = (dict, {"boottime": TIME_OFFSET, "monotonic": TIME_OFFSET}, (), None, None)
+TIME_OFFSETS: Node = (dict, {"boottime": TIME_OFFSET, "monotonic": TIME_OFFSET}, (), None, (str,
+    ("boottime", "monotonic"), None))
 DEVICE: Node = (dict, {"type": (str, ("c", "b", "u", "p"), None), "path": PATH, "major": INT64,
     "minor": INT64, "fileMode": (int, 0, 65535), "uid": UINT32, "gid": UINT32}, ("type", "path"),
     None, None)

@@ -38,6 +38,8 @@ def _names(
         known, other = node.get("properties", {}), node.get("additionalProperties")
         for name, item in value.items():
             below = known.get(name, other)
+            if below is None and "propertyNames" in node:
+                continue  # the schema refuses it, which is told as a problem
             if below is None:
                 yield place + jsonfile.step(name), _ignored(name, known, top=not place)
             elif below.get("description", "").endswith("; ignored"):

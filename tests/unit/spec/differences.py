@@ -54,6 +54,11 @@ CONFIG_STRICTER = [
         "/linux/namespaces/0/path", "run/ns",
     ),
     (
+        "/linux/timeOffsets/[^/]*",
+        "The name of the clock is the entry key: time_namespaces(7) has offsets of two clocks",
+        "/linux/timeOffsets/realtime", {"secs": 1},
+    ),
+    (
         f"/linux/devices/{N}/path",
         "path (string, REQUIRED) - full path to device inside container.",
         "/linux/devices/0/path", "fuse",

@@ -50,6 +50,11 @@ def test_all_problems_are_told_at_once_and_in_one_line():
          ("rootfsPropagation=foo is not supported; allowed are private, slave, shared, unbindable, "
           "rprivate, rslave, rshared, runbindable")),
         ("/linux/devices/0/type", "z", 'invalid device type "z"; allowed are c, b, u, p'),
+        ("/linux/timeOffsets/realtime", {},
+         "only boottime and monotonic can have offsets; allowed are boottime, monotonic"),
+        ("/linux/timeOffsets/boottme", 5,
+         ("only boottime and monotonic can have offsets; allowed are boottime, monotonic; "
+          'did you mean "boottime"?')),
         ("/linux/seccomp/syscalls/0/names", [], "must not be empty"),
         ("/hostname", "a\0",
          ("contains a NUL byte, which no text given to the kernel can hold; "

@@ -151,11 +151,3 @@ def test_offsets_are_what_the_kernels_clocks_hold(clock):
     assert found(OFFSETS, {clock: {"nanosecs": 1000000000}}, TIME) == {
         f"{OFFSETS}/{clock}/nanosecs": "must be below 1000000000"
     }
-
-
-def test_no_other_clock_has_offsets():
-    wish = {"realtime": {"secs": 1}, "boottime": {"secs": 1}, "a/b": 5}
-    assert found(OFFSETS, wish, TIME) == {
-        f"{OFFSETS}/realtime": "only boottime and monotonic can have offsets",
-        f"{OFFSETS}/a~1b": "only boottime and monotonic can have offsets",
-    }
