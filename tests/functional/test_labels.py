@@ -17,6 +17,7 @@ from functional.labelled import claiming as claiming
 from pyruntime import errors
 from pyruntime.feature import confinement, procfs
 
+LABEL = "system_u:system_r:container_t:s0"
 MODULES = confinement.look()
 without_apparmor = pytest.mark.skipif(bool(MODULES.apparmor), reason="AppArmor is on here")
 without_selinux = pytest.mark.skipif(MODULES.selinux, reason="SELinux is on here")
@@ -32,9 +33,9 @@ def test_a_profile_without_apparmor_is_refused_with_the_cure(bundle, runtime):
 
 @without_selinux
 def test_a_label_without_selinux_is_refused_with_the_cure(bundle, runtime):
-    bundle.config["process"]["selinuxLabel"] = "system_u:system_r:container_t:s0"
+    bundle.config["process"]["selinuxLabel"] = LABEL
     told = refused(bundle, runtime)
-    assert 'process.selinuxLabel: \\"system_u:system_r:container_t:s0\\" cannot be applied' in told
+    assert f'process.selinuxLabel: \\"{LABEL}\\" cannot be applied' in told
     assert "SELinux is disabled or not supported on this host (leave the key out" in told
 
 
@@ -49,6 +50,15 @@ def test_a_profile_that_is_not_loaded_is_said_so(bundle, runtime):
     bundle.config["process"]["apparmorProfile"] = "no-such-profile"
     told = refused(bundle, runtime)
     assert "process.apparmorProfile (is it loaded?): no such file or directory" in told
+
+
+@pytest.mark.skipif(not MODULES.selinux, reason="SELinux is off here")
+def test_with_selinux_the_payload_has_the_label(bundle, runtime):
+    """The test's own label in another category: a type for containers would want a labelled image."""
+    own = Path("/proc/self/attr/current").read_text()
+    label = ":".join(own.split(":")[:3]) + ":s0:c7"
+    bundle.config["process"]["selinuxLabel"] = label
+    assert said(bundle, runtime, "cat /proc/self/attr/current").strip("\0\n") == label
 
 
 def test_only_modules_with_a_policy_count_as_on(monkeypatch):
@@ -115,6 +125,20 @@ def test_what_the_kernel_refuses_fails_create_and_leaves_nothing(bundle, claimin
     assert 'unable to apply the profile \\"box\\" of process.apparmorProfile' in told
     assert told.count("\n") == 1
     assert containers.ids() == []
+
+
+@without_apparmor
+@without_selinux
+def test_a_label_goes_to_the_kernel_which_refuses_it_without_a_policy(bundle, claiming, containers):
+    bundle.config["process"]["selinuxLabel"] = LABEL
+    for options, words in (
+        ([], f"label the session keyring {LABEL}: "),
+        (["--no-new-keyring"], f'unable to set the label \\"{LABEL}\\" of process.selinuxLabel'),
+    ):
+        code, told = claiming("", *options)
+        assert (code, told.count("\n")) == (1, 1)
+        assert words in told
+        assert containers.ids() == []
 
 
 # ---- the private procfs ----
