@@ -8,7 +8,7 @@ document:
     problems     a list of objects: `pointer` (RFC 6901, "" for the whole document) and `sentence`;
                  where they are known also `found`, `allowed` and `meant`, the nearest right word
     warnings     a list of objects: `pointer`, "" where the sentence names the place, and `sentence`
-    unsupported  a list of names, such as "linux.intelRdt"
+    unsupported  a list of names, such as "linux.resources.pids"
 
 A config.json that is no JSON is one problem with the pointer "". A bundle that cannot be read is
 an error as in every command.

@@ -20,7 +20,7 @@ _LIMITS = ("memory", "cpu", "blockIO", "hugepageLimits", "network", "rdma", "uni
 
 
 def wanting(config: Config) -> list[str]:
-    """Return the keys of a valid configuration that cannot be obeyed yet: `linux.personality`."""
+    """Return the keys of a valid configuration that cannot be obeyed yet: `process.terminal`."""
     linux: Any = config.get("linux", {})
     resources = linux.get("resources", {})
     found = _wished(config.get("process", {}), "process", _PROCESS)

@@ -109,6 +109,14 @@ INVALID = {
         "/linux/timeOffsets", {"boottime": {"secs": 1}},
         "/linux/timeOffsets: time namespace offsets specified, but time namespace isn't enabled in the config",
     ),
+    "offset of another clock": (
+        "/linux/timeOffsets", {"realtime": {"secs": 1}},
+        "/linux/timeOffsets/realtime: only boottime and monotonic can have offsets",
+    ),
+    "personality flags": (
+        "/linux/personality", {"domain": "LINUX", "flags": ["A"]},
+        "/linux/personality/flags: no flag is supported: the specification defines none",
+    ),
     'uid "0"': (
         "/process/user/uid", "0",
         '/process/user/uid: found the string "0", wanted an integer from 0 to 4294967295',
@@ -143,9 +151,6 @@ WAITING = {
     "memory.kernelTCP on cg2": ("/linux/resources", {"memory": {"kernelTCP": 4096}}, "linux.resources.memory"),
     "terminal, stdin no tty, foreground": ("/process/terminal", True, "process.terminal"),
     "controller missing on cg2": ("/linux/resources", {"pids": {"limit": 5}}, "linux.resources.pids"),
-    "personality flags": (
-        "/linux/personality", {"domain": "LINUX", "flags": ["A"]}, "linux.personality",
-    ),
 }  # fmt: skip
 # Rows that a test in another file of this directory tries.
 ELSEWHERE = {

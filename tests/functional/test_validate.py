@@ -17,23 +17,23 @@ def test_a_valid_bundle(runtime, bundle):
 
 def test_an_invalid_bundle_is_told_whole(runtime, bundle):
     bundle.config["process"] |= {"cwd": "tmp", "args": [], "Umask": 18}
-    bundle.config["linux"]["intelRdt"] = {}
+    bundle.config["linux"]["resources"] = {"pids": {"limit": 5}}
     done = runtime("validate", bundle.save())
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.splitlines() == [
         '/process/cwd: Cwd must be an absolute path; found the string "tmp", wanted an absolute path',
         "/process/args: args must not be empty",
         "warning: /process/Umask: unknown key, ignored",
-        "not supported yet: linux.intelRdt",
+        "not supported yet: linux.resources.pids",
         "config.json is not valid: 2 problems, 1 warning, 1 key not supported yet",
     ]
     document = json.loads(runtime("validate", "--format=json", bundle.path).stdout)
     assert [each["pointer"] for each in document["problems"]] == ["/process/cwd", "/process/args"]
-    assert document["unsupported"] == ["linux.intelRdt"]
+    assert document["unsupported"] == ["linux.resources.pids"]
 
 
 def test_keys_that_are_not_built_leave_the_bundle_valid(runtime, bundle):
-    bundle.config["linux"]["intelRdt"] = {}
+    bundle.config["linux"]["resources"] = {"pids": {"limit": 5}}
     done = runtime("validate", bundle.save())
     assert done.returncode == 0
     assert done.stdout.endswith("config.json is valid: 1 key not supported yet\n")

@@ -64,5 +64,5 @@ def test_what_a_plan_refuses_is_a_problem(pointer, value, where):
 
 
 def test_keys_that_are_not_built_leave_it_valid():
-    report = told("/linux/intelRdt", {})
-    assert (report.problems, report.unsupported) == ([], ["linux.intelRdt"])
+    report = told("/linux/resources", {"pids": {"limit": 5}})
+    assert (report.problems, report.unsupported) == ([], ["linux.resources.pids"])

@@ -34,6 +34,15 @@ _DEVICES = "functional/test_devices::test_devices_of_each_type_are_made_as_descr
 _RULES = "functional/test_devices::test_what_no_rule_allows_cannot_be_opened_but_made"
 _SECCOMP = "functional/test_container_seccomp::test_denied_calls_fail_with_the_error_of_the_profile"
 _ARGUMENTS = "functional/test_container_seccomp::test_conditions_on_arguments_are_kept"
+_CLOCKS = "functional/test_attributes::test_the_clocks_of_a_container_can_be_off"
+_SCHEDULED = "functional/test_attributes::test_the_payload_is_scheduled_as_wished"
+_REAL_TIME = "functional/test_attributes::test_priority_and_flags_reach_the_kernel"
+_DEADLINE = "functional/test_attributes::test_a_deadline_process_comes_to_life"
+_IO = "functional/test_attributes::test_the_io_priority_is_the_one_of_the_config"
+_PERSONALITY = "functional/test_attributes::test_the_personality_is_the_one_of_the_config"
+_MEMORY = "functional/test_attributes::test_memory_comes_from_where_the_config_says"
+_NETWORK = "functional/test_net_devices::test_a_device_moves_with_its_addresses_and_is_up"
+_CLASS = "functional/test_rdt::test_a_named_group_is_made_written_in_order_and_stays"
 
 TESTED = {
     "/ociVersion": _BAD,
@@ -63,6 +72,15 @@ TESTED = {
              ("", "bounding", "effective", "inheritable", "permitted", "ambient"), _SETS),
     "/process/noNewPrivileges": _SETS,
     "/process/oomScoreAdj": "functional/test_process::test_the_oom_score_is_set_when_given",
+    **_below("/process/scheduler", ("", "policy", "nice"), _SCHEDULED),
+    **_below("/process/scheduler", ("priority", "flags"), _REAL_TIME),
+    **_below("/process/scheduler", ("runtime", "deadline", "period"), _DEADLINE),
+    **_below("/process/ioPriority", ("", "class", "priority"), _IO),
+    "/process/apparmorProfile": (
+        "functional/test_labels"
+        "::test_the_file_of_the_task_is_written_with_and_without_a_proc_in_the_container"
+    ),
+    "/process/selinuxLabel": "functional/test_labels::test_with_selinux_the_payload_has_the_label",
     # --- hooks ---
     "/hooks": _HOOKS,
     **{
@@ -94,6 +112,25 @@ TESTED = {
         "functional/test_masks::test_a_masked_file_is_empty_and_a_masked_directory_has_nothing_in_it"
     ),
     "/linux/readonlyPaths": "functional/test_masks::test_a_readonly_path_can_be_read_and_not_written",
+    "/linux/mountLabel": (
+        "functional/test_mount_label::test_with_selinux_every_new_file_system_has_the_label"
+    ),
+    **_below("/linux/timeOffsets",
+             ("", "boottime", "boottime/secs", "boottime/nanosecs", "monotonic", "monotonic/secs",
+              "monotonic/nanosecs"), _CLOCKS),
+    **_below("/linux/personality", ("", "domain"), _PERSONALITY),
+    "/linux/personality/flags": (  # none is defined
+        "functional/test_attributes::test_impossible_personalities_are_refused"
+    ),
+    **_below("/linux/memoryPolicy", ("", "mode", "nodes", "flags"), _MEMORY),
+    **_below("/linux/netDevices", ("", "*/name"), _NETWORK),
+    "/linux/intelRdt": (
+        "functional/test_rdt::test_a_group_without_a_name_is_the_containers_and_goes_with_it"
+    ),
+    **_below("/linux/intelRdt", ("closID", "schemata", "l3CacheSchema", "memBwSchema"), _CLASS),
+    "/linux/intelRdt/enableMonitoring": (
+        "functional/test_rdt::test_a_monitoring_group_bears_the_id_and_goes"
+    ),
     # --- linux.seccomp ---
     **_below("/linux/seccomp", ("", "defaultAction", "syscalls"), _SECCOMP),
     **_below("/linux/seccomp/syscalls", ("names", "action", "errnoRet"), _SECCOMP),
@@ -103,6 +140,10 @@ TESTED = {
     ),
     "/linux/seccomp/architectures": "functional/test_seccomp::test_x32_calls_are_known_or_fatal",
     "/linux/seccomp/flags": "functional/test_seccomp::test_the_kernel_takes_every_flag",
+    "/linux/seccomp/listenerPath": "functional/test_seccomp_agent::test_the_agent_decides",
+    "/linux/seccomp/listenerMetadata": (
+        "functional/test_seccomp_agent::test_the_agent_is_told_of_the_container"
+    ),
 }  # fmt: skip
 
 _IDS = ("", "containerID", "hostID", "size")
@@ -137,29 +178,10 @@ WAITING = {
              "linux.resources.network"),
     **_below("/linux/resources/rdma", ("", "*/hcaHandles", "*/hcaObjects"), "linux.resources.rdma"),
     "/linux/resources/unified": "linux.resources.unified",
-    # --- attributes of the process, clocks ---
-    **_below("/process/scheduler",
-             ("", "policy", "nice", "priority", "flags", "runtime", "deadline", "period"),
-             "process.scheduler"),
-    **_below("/process/ioPriority", ("", "class", "priority"), "process.ioPriority"),
-    **_below("/linux/personality", ("", "domain", "flags"), "linux.personality"),
-    **_below("/linux/memoryPolicy", ("", "mode", "nodes", "flags"), "linux.memoryPolicy"),
-    **_below("/linux/timeOffsets",
-             ("", "boottime", "boottime/secs", "boottime/nanosecs", "monotonic", "monotonic/secs",
-              "monotonic/nanosecs"), "linux.timeOffsets"),
-    # --- labels, devices of the network, resctrl, the seccomp agent ---
-    "/process/apparmorProfile": "process.apparmorProfile",
-    "/process/selinuxLabel": "process.selinuxLabel",
-    "/linux/mountLabel": "linux.mountLabel",
-    **_below("/linux/netDevices", ("", "*/name"), "linux.netDevices"),
-    **_below("/linux/intelRdt",
-             ("", "closID", "schemata", "l3CacheSchema", "memBwSchema", "enableMonitoring"),
-             "linux.intelRdt"),
-    "/linux/seccomp/listenerPath": "linux.seccomp.listenerPath",
-    "/linux/seccomp/listenerMetadata": "linux.seccomp.listenerMetadata",
 }  # fmt: skip
 
-# Words that wait, of properties that are obeyed.
+# Words that wait, of properties that are obeyed. `ridmap`, the other of its kind, is tried in
+# test_mounts.py; the options that are no flags (tmpcopyup …) in test_copyup.py and test_link_binds.py.
 WAITING_WORDS = {"linux.namespaces type user", "mount option idmap"}
 
 _WINDOWS = "functional/test_other_keys::test_what_is_for_windows_is_ignored"

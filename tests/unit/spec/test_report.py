@@ -54,6 +54,12 @@ def test_unknown_keys_are_told_wherever_they_are_and_with_the_nearest_known_one(
     }
 
 
+def test_a_name_that_is_refused_is_not_called_ignored():
+    told = report.report(configs.changed(configs.small(), "/linux/timeOffsets/realtime", {"secs": 1}))
+    assert [finding.pointer for finding in told.problems] == ["/linux/timeOffsets/realtime"]
+    assert told.warnings == []
+
+
 @pytest.mark.parametrize("value", [None, 5, [], "a", {"linux": []}, {"mounts": {"a": 1}}])
 def test_unknown_keys_of_any_value_can_be_looked_for(value):
     assert strange(value) == {}
@@ -110,7 +116,7 @@ def wrong():
     config["process"] |= {"cwd": "x", "args": [], "terminal": True}
     config["process"]["user"]["uid"] = "0"
     config["process"]["scheduler"] = {"policy": "SCHED_FOO"}
-    config["linux"]["intelRdt"] = {}
+    config["linux"]["resources"] = {"pids": {"limit": 5}}
     config["linux"]["rootfsPropagation"] = "slav"
     return config
 
@@ -125,7 +131,7 @@ def test_everything_is_told_at_once():
         "/ociVersion": "newer than 1.3.0: what it added is ignored",
         "/hostnam": 'unknown key, ignored; did you mean "hostname"?',
     }
-    assert told.unsupported == ["process.terminal", "linux.intelRdt"]
+    assert told.unsupported == ["process.terminal", "linux.resources.pids"]
 
 
 def test_create_refuses_with_the_same_words():
@@ -157,13 +163,16 @@ def test_as_json_it_can_be_read_back():
 
 def test_a_wrong_value_hides_only_what_depends_on_it():
     config = configs.small()
-    config["linux"] |= {"namespaces": [{"type": "ut"}], "intelRdt": {}}
+    config["linux"] |= {
+        "namespaces": [{"type": "ut"}],
+        "resources": {"pids": {"limit": 5}},
+    }
     config["process"]["env"] = ["A"]
     told = report.report(config | {"hostname": "a"})
     assert [finding.pointer for finding in told.problems] == [
         "/linux/namespaces/0/type", "/process/env/0",
     ]  # fmt: skip
-    assert told.unsupported == ["linux.intelRdt"]
+    assert told.unsupported == ["linux.resources.pids"]
 
 
 @pytest.mark.parametrize("value", [None, [], "a", {}, {"linux": 5, "process": [], "mounts": 1}])
