@@ -79,6 +79,7 @@ def test_the_agent_is_told_of_the_container(both, runtime, containers, agents, t
     both.config["process"]["args"] = ["sh", "-c", SCRIPT + "; sleep 60"]
     assert runtime("create", "--bundle", both.save(), "c1").returncode == 0
     pid = containers.state("c1")["pid"]
+    inside.eventually(lambda: agent.rights)  # `create` has sent it; the agent may not have read it
     assert agent.rights == [["anon_inode:seccomp notify"]]
     assert agent.states == [
         {
