@@ -88,7 +88,8 @@ def ids(order: Order) -> list[Operation]:
         found.append(prctl("keep the capabilities while the ids change", _PR_SET_KEEPCAPS, 1))
     if order.groups is not None:
         listed = _struct.pack(f"<{len(order.groups)}I", *order.groups)
-        said = f"have the groups {order.groups}"
+        named = " ".join(map(str, order.groups))
+        said = f"have the supplementary groups {named}" if named else "have no supplementary groups"
         found.append(steps.Call(said, "setgroups", (len(order.groups), listed), "setgroups"))
     gids, uids = (order.gid,) * 3, (order.uid,) * 3
     return [

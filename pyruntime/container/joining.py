@@ -38,7 +38,7 @@ def fork(order: Order) -> list[Operation]:
     return [
         clone,
         steps.Skip("outside:", pid, 2),
-        steps.Tell(f"tell its pid on descriptor {order.sync}", order.sync, "pid", pid),
+        steps.Tell("tell its pid to the parent", order.sync, "pid", pid),
         steps.Call("be gone", "exit_group", (0,)),
         steps.Call("inside: lead a session", "setsid", ()),
         read,

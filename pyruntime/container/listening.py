@@ -38,7 +38,7 @@ def give(order: Order, load: Operation) -> list[Operation]:
         words="wait for the seccomp agent to be given its listener",
     )  # fmt: skip
     return [
-        steps.Tell(f"tell its number on descriptor {order.sync}", order.sync, "listener", listener),
+        steps.Tell("tell its number to the parent", order.sync, "listener", listener),
         read,
         steps.Expect("go on if it was", memory.Result(read), 1, "the runtime is gone"),
         # Where the filter forbids it, execve(2) closes it.

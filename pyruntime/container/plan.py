@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pyruntime.feature.sysctl import SysctlStep
     from pyruntime.spec.shapes import Config, IntelRdt, NetDevice, Process, Seccomp
 
+_UNLIMITED = (1 << 64) - 1  # RLIM_INFINITY
+
 
 class LimitStep(Step):
     """Set the resource limit `name` (setrlimit(2))."""
@@ -33,7 +35,8 @@ class LimitStep(Step):
 
     def describe(self) -> str:
         """Name limit and values."""
-        return f"limit {self.name} to {self.soft} (hard {self.hard})"
+        soft, hard = _amount(self.soft), _amount(self.hard)
+        return f"set {self.name} to {soft}" + ("" if soft == hard else f", at most {hard}")
 
 
 class NameStep(Step):
@@ -45,8 +48,9 @@ class NameStep(Step):
         self.call, self.name = call, name
 
     def describe(self) -> str:
-        """Name the call and the name."""
-        return f"{self.call} {self.name}"
+        """Say which name."""
+        kind = "host" if self.call == "sethostname" else "domain"
+        return f"set the {kind} name to {self.name}"
 
 
 class Wishes:
@@ -130,9 +134,8 @@ class Plan:
 
     def steps(self) -> list[Step]:
         """Return the steps in the order in which they are taken, the native program's aside."""
-        ordered: list[Step] = [self.cgroup]
-        ordered += [self.rdt] if self.rdt else []
-        ordered.append(self.device_rules)
+        ordered: list[Step] = [self.rdt] if self.rdt else []
+        ordered += [self.cgroup, self.device_rules]
         ordered += [self.clocks] if self.clocks else []
         ordered += [self.namespaces, *self.network_devices, *self.names]
         ordered += [*self.mounts, *self.devices]
@@ -142,6 +145,10 @@ class Plan:
         ordered += [self.scheduler] if self.scheduler else []
         ordered += [*self.labels, *self.attributes, *([self.filter] if self.filter else [])]
         return ordered
+
+
+def _amount(value: int) -> str:
+    return "unlimited" if value == _UNLIMITED else str(value)
 
 
 def _clocks(config: Config) -> ClocksStep:

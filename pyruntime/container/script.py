@@ -25,6 +25,7 @@ _PR_SET_NAME = 15
 _CLOEXEC = (2, 1)  # F_SETFD, FD_CLOEXEC
 _SIG_SETMASK = 2
 _PATH_MAX = 4096
+_CHANNELS = ("the socket to the parent", "the fifo of the go", "the fifo of results")
 _LAST = 0xFFFFFFFF
 
 _ESCAPED = (
@@ -143,11 +144,11 @@ def _begin(order: Order) -> list[Operation]:
     """Close the process to tracers before it gives anything up, and the descriptors to execve."""
     name = order.args[0].rpartition("/")[2][:15]
     return [
-        steps.Report(f"report failures on descriptor {order.sync}", order.sync),
+        steps.Report("report failures to the parent", order.sync),
         credentials.non_dumpable(),
         *(
-            steps.Call(f"close descriptor {each} on execution", "fcntl", (each, *_CLOEXEC))
-            for each in order.channels()
+            steps.Call(f"close {name} on execution", "fcntl", (each, *_CLOEXEC))
+            for name, each in zip(_CHANNELS, order.channels(), strict=False)
         ),
         credentials.prctl(f'take the name "{name}"', _PR_SET_NAME, name),
     ]
@@ -175,7 +176,8 @@ def _chdir_again(order: Order, first: Operation) -> list[Operation]:
         steps.Call(f"go to {order.cwd} as the user", "chdir", (order.cwd,), words),
         *_inside(),
     ]
-    return [steps.Skip("if that was refused:", memory.Result(first), len(again)), *again]
+    refused = f"if going to {order.cwd} was refused before:"
+    return [steps.Skip(refused, memory.Result(first), len(again)), *again]
 
 
 def _inside() -> list[Operation]:
@@ -243,7 +245,7 @@ def _wait(order: Order) -> list[Operation]:
         steps.Report("report failures to start, and on stderr", late, 2),
         steps.Call("say that the container is created", "close", (order.sync,)),
         read,
-        steps.Expect("start if it is one byte", memory.Result(read), 1, "the go fifo was closed"),
+        steps.Expect("go on if it is one byte", memory.Result(read), 1, "the go fifo was closed"),
     ]
 
 

@@ -151,9 +151,10 @@ class Hook(Operation):
 
     def describe(self) -> str:
         """Name the program and its limit."""
-        limit = "" if self.timeout is None else f", at most {self.timeout:.1f} s"
-        line = " ".join([self.path, *self.args[1:]])
-        return f"run startContainer hook #{self.number}: {line}{limit}"
+        limit = "" if self.timeout is None else f" within {self.timeout:g} s"
+        from pyruntime.feature import hooks
+
+        return f"run startContainer hook #{self.number}: {hooks.line(self.path, self.args)}{limit}"
 
     def record(self, memory: Memory) -> bytes:
         """Return the record; the words are runc's."""
@@ -179,8 +180,8 @@ class Execute(Operation):
         self.candidates, self.args, self.env = candidates, args, env
 
     def describe(self) -> str:
-        """Name the program, or where it will be looked for."""
-        return f"execute {' or '.join(self.candidates) or self.args[0]} as {self.args}"
+        """Name the program, or where it will be looked for, and its words."""
+        return f"execute {' or '.join(self.candidates) or self.args[0]} as: {_line(self.args)}"
 
     def record(self, memory: Memory) -> bytes:
         """Return the record; a name that was looked for in PATH has its own words."""
@@ -189,6 +190,13 @@ class Execute(Operation):
         row = memory.row
         arguments = (row(self.candidates), row(self.args), row(self.env), "exec ")
         return _packed(memory, _EXECUTE, arguments, nowhere)
+
+
+def _line(words: list[str]) -> str:
+    """Return a command line in which each word can be told from the next."""
+    from pyruntime import jsonfile
+
+    return " ".join(word if word and " " not in word else jsonfile.encode(word) for word in words)
 
 
 def flat(operations: list[Operation], base: int) -> bytes:

@@ -58,6 +58,7 @@ _WITHIN = (
     ("effective", "permitted", "it is not permitted"),
     ("inheritable", "bounding", "it is not in the bounding set"),
 )
+_MANY = 1 << 30
 NAMES = {number: name for name, number in NUMBERS.items()}
 
 
@@ -86,10 +87,12 @@ class Capabilities(step.Step):
         self.ambient = ambient
 
     def describe(self) -> str:
-        """Name the sets; the bounding set is what a root payload ends up with."""
-        sets = ("bounding", "effective", "inheritable", "permitted", "ambient")
-        told = "; ".join(f"{kind} {_listed(getattr(self, kind))}" for kind in sets)
-        return f"limit the capabilities to: {told}"
+        """Name the sets, equal ones together; a root payload ends up with the bounding set."""
+        alike: dict[int, list[str]] = {}
+        for kind in ("bounding", "effective", "inheritable", "permitted", "ambient"):
+            alike.setdefault(getattr(self, kind), []).append(kind)
+        told = (f"{_series(kinds)} {_listed(mask)}" for mask, kinds in alike.items())
+        return f"limit the capabilities to: {'; '.join(told)}"
 
 
 def plan(config: Any, last: int) -> tuple[Capabilities | None, list[str]]:
@@ -144,6 +147,14 @@ def _mask(names: list[str], last: int, unknown: set[str]) -> int:
     return mask
 
 
+def _series(words: list[str]) -> str:
+    """Return `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+
+
 def _listed(mask: int) -> str:
-    """Return the names of the members of a mask."""
+    """Return the names of the members of a mask; nobody reads a row of all of them."""
+    if mask > _MANY and not mask & mask + 1:
+        count = mask.bit_length()
+        return f"all {count} up to {name(count - 1)}"
     return ", ".join(name(number) for number in members(mask)) or "none"

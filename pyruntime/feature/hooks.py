@@ -24,9 +24,13 @@ class HookStep(Step):
     def describe(self) -> str:
         """Name hook and command line."""
         limit = f" within {self.timeout} s" if self.timeout else ""
-        return (
-            f"run {self.name} hook #{self.number}: {' '.join([self.path, *self.args[1:]])}{limit}"
-        )
+        return f"run {self.name} hook #{self.number}: {line(self.path, self.args)}{limit}"
+
+
+def line(path: str, args: list[str]) -> str:
+    """Return a program and its words; the first of them only where it is not the program's name."""
+    known = args[0] in (path, path.rpartition("/")[2])
+    return " ".join([path, *(args[1:] if known else ["as", *args])])
 
 
 def known() -> list[str]:

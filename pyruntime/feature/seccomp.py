@@ -69,7 +69,7 @@ class FilterStep(step.Step):
     def describe(self) -> str:
         """Say how large the profile is and what it answers by default."""
         count = sum(len(names) for names, _, _ in self.rules)
-        told = f"filter system calls: {count} names, otherwise {self.default:#010x}"
+        told = f"filter system calls: {count} names, otherwise {_answer(self.default)}"
         return told if self.agent is None else f"{told}, notifying the agent at {self.agent[0]}"
 
     def key(self) -> str:
@@ -92,6 +92,15 @@ class Filter:
     def __init__(self, program: bytes, flags: int) -> None:
         self.program = program
         self.flags = flags
+
+
+def _answer(action: int) -> str:
+    """Return the word of an action, with its number where it has one."""
+    word, number = action & ~_HIGHEST_NUMBER, action & _HIGHEST_NUMBER
+    told = next((name for name, bits in seccompwords.ACTIONS.items() if bits == word), f"{word:#x}")
+    if told == "SCMP_ACT_ERRNO":
+        return f"{told} {number} ({errors.reason(number)})"
+    return f"{told} {number}" if told in seccompwords.NUMBERED_ACTIONS else told
 
 
 def known() -> dict[str, object]:

@@ -35,7 +35,7 @@ def test_the_steps_of_the_sample_are_told_in_their_order():
         "make the cgroup /c1 (/sys/fs/cgroup/c1)",
         planned().device_rules.describe(),
         "enter namespaces: new pid, new network, new ipc, new uts, new mount, new cgroup",
-        "sethostname pyruntime",
+        "set the host name to pyruntime",
         "mount proc on /proc",
         "mount tmpfs on /dev (mode=755, size=65536k, nosuid, strictatime)",
         "mount devpts on /dev/pts (newinstance, ptmxmode=0666, mode=0620, gid=5, nosuid, noexec)",
@@ -71,7 +71,7 @@ def test_the_steps_of_the_sample_are_told_in_their_order():
         "hide /proc/sched_debug",
         "hide /sys/firmware",
         "hide /proc/scsi",
-        "limit RLIMIT_NOFILE to 1024 (hard 1024)",
+        "set RLIMIT_NOFILE to 1024",
     ]
 
 
@@ -147,7 +147,7 @@ def test_names_are_set_only_when_given():
         config["hostname"] = ""
         config["domainname"] = "zoo"
 
-    assert [step.describe() for step in planned(change).names] == ["setdomainname zoo"]
+    assert [step.describe() for step in planned(change).names] == ["set the domain name to zoo"]
 
 
 def test_limits_are_those_of_the_list():
@@ -159,6 +159,10 @@ def test_limits_are_those_of_the_list():
 
     found = [(step.name, step.number, step.soft, step.hard) for step in planned(change).limits]
     assert found == [("RLIMIT_CORE", 4, 0, (1 << 64) - 1), ("RLIMIT_RTTIME", 15, 1, 2)]
+    assert said(planned(change))[-2:] == [
+        "set RLIMIT_CORE to 0, at most unlimited",
+        "set RLIMIT_RTTIME to 1, at most 2",
+    ]
 
 
 def test_attributes_are_planned_only_where_they_are_wished():
@@ -209,7 +213,9 @@ def test_a_filter_is_planned_only_when_there_is_one():
 
     assert planned().filter is None
     plan = planned(change)
-    assert said(plan)[-1] == plan.filter.describe() == "filter system calls: 2 names, otherwise 0x00050001"
+    assert said(plan)[-1] == plan.filter.describe() == (
+        "filter system calls: 2 names, otherwise SCMP_ACT_ERRNO 1 (operation not permitted)"
+    )
 
 
 def test_a_config_without_linux_is_planned_too():

@@ -98,9 +98,11 @@ def test_what_cannot_be_granted_is_left_out_with_a_warning():
 def test_the_step_names_what_is_kept():
     step, _ = capabilities.plan({"bounding": ["CAP_KILL", "CAP_CHOWN"]}, 40)
     assert step.describe() == (
-        "limit the capabilities to: bounding CAP_CHOWN, CAP_KILL; effective none; "
-        "inheritable none; permitted none; ambient none"
+        "limit the capabilities to: bounding CAP_CHOWN, CAP_KILL;"
+        " effective, inheritable, permitted and ambient none"
     )
+    step, _ = capabilities.plan({"bounding": list(capabilities.NUMBERS)}, 40)
+    assert "bounding all 41 up to CAP_CHECKPOINT_RESTORE; effective" in step.describe()
 
 
 def test_a_capability_newer_than_the_table_has_a_number():

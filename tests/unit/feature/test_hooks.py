@@ -52,6 +52,9 @@ def test_hooks_are_planned_in_order_with_their_numbers():
     assert [step.describe() for step in steps] == [
         "run poststop hook #0: /a", "run poststop hook #1: /b x y within 3 s"
     ]  # fmt: skip
+    config = {"hooks": {"prestart": [{"path": "/proc/1/exe", "args": ["setkey", "a"]}]}}
+    (other,) = hooks.plan(config, "prestart")
+    assert other.describe() == "run prestart hook #0: /proc/1/exe as setkey a"
     assert (steps[0].args, steps[0].env, steps[0].timeout) == (["/a"], None, None)
 
 

@@ -173,6 +173,8 @@ def test_ordinary_mounts_go_the_straight_way():
         (("remount", "nosuid"), "tmpfs", "remount on /d (nosuid)"),
         (("tmpcopyup", "size=1k"), "tmpfs", "mount tmpfs on /d (size=1k, tmpcopyup)"),
         (("bind", "copy-symlink"), "none", "bind /bundle/s on /d (copy-symlink)"),
+        (("bind", "rw", "exec", "rprivate", "slave"), "none", "bind /bundle/s on /d (rw, exec, rprivate, slave)"),
+        (("ro", "strictatime"), "tmpfs", "mount tmpfs on /d (strictatime, ro at last)"),
     ],
 )
 def test_a_step_says_itself_as_mount_would_be_asked(options, kind, told):

@@ -29,7 +29,7 @@ def test_a_profile_is_put_into_numbers():
         (("read", "write"), 0x7FFF0000, ()),
         (("personality",), 0x7FF00007, ((0, 7, 8, 3),)),
     )
-    assert step.describe() == "filter system calls: 3 names, otherwise 0x00050001"
+    assert step.describe() == "filter system calls: 3 names, otherwise SCMP_ACT_ERRNO 1 (operation not permitted)"
 
 
 def test_neighbours_that_say_the_same_become_one_rule():
@@ -107,7 +107,7 @@ def test_a_notifying_filter_has_an_agent():
     step = seccomp.plan(NOTIFIED | {"listenerMetadata": "data"})
     assert step.agent == ("/run/agent", "data")
     assert step.rules == ((("mkdir",), 0x7FC00000, ()),)
-    told = "filter system calls: 1 names, otherwise 0x7fff0000, notifying the agent at /run/agent"
+    told = "filter system calls: 1 names, otherwise SCMP_ACT_ALLOW, notifying the agent at /run/agent"
     assert step.describe() == told
     assert seccomp.plan(NOTIFIED).agent == ("/run/agent", "")
 
