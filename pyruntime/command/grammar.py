@@ -3,7 +3,7 @@
 Two readers work from these tables: `fast` (exact, for the lines that engines send) and `full`
 (click, for everything else). Names, kinds and meanings are runc's (runc(8)); `--cgroup-manager`,
 `--log-level`, `--criu` and spec's `--file` are crun's or of older runcs, since callers pass them;
-`validate` is ours.
+`validate` and `plan` are ours.
 
 An option is (names, kind, word for its value in the help, sentence); the first name is its key,
 names carry no dashes: Go takes one dash and two alike. Kinds: "flag", "text", "path" (made
@@ -116,6 +116,14 @@ COMMANDS: dict[str, Command] = {
         1,
         False,
         "say all that is wrong in a bundle's config.json",
+        ((("format", "f"), "text", "FORMAT", "text (default) or json"),),
+    ),
+    "plan": (
+        "[BUNDLE]",
+        0,
+        1,
+        False,
+        "say step by step what create would do, and do none of it",
         ((("format", "f"), "text", "FORMAT", "text (default) or json"),),
     ),
     "features": ("", 0, 0, False, "print what this runtime can do, as JSON", ()),

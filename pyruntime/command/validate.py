@@ -24,6 +24,8 @@ from pyruntime.spec.explain import Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyruntime.command.grammar import Line
     from pyruntime.spec.report import Report
 
@@ -38,30 +40,51 @@ def perform(line: Line, root: str) -> tuple[str, int]:
         RuntimeFailure: the bundle or its config.json cannot be read.
     """
     del root
-    form = line.options.get("format", "text")
-    if form not in _FORMATS:
+    wanted = form(line)
+    _, found = look(line.words[0] if line.words else ".")
+    return told(found, wanted), 1 if found.problems else 0
+
+
+def form(line: Line) -> str:
+    """Return the value of --format.
+
+    Raises:
+        UsageError: no such format.
+    """
+    wanted = str(line.options.get("format", "text"))
+    if wanted not in _FORMATS:
         raise errors.UsageError("invalid format option")
-    told = _look(line.words[0] if line.words else ".")
-    text = report.encoded(told) + "\n" if form == "json" else _text(told)
-    return text, 1 if told.problems else 0
+    return wanted
 
 
-def _look(bundle: str) -> Report:
-    """Read and report; a document that is no JSON has one problem."""
+def look(bundle: str) -> tuple[Any, Report]:
+    """Read a config.json and report on it; a document that is no JSON has one problem.
+
+    Returns:
+        (config, report): config is None where the document is no JSON.
+
+    Raises:
+        RuntimeFailure: the bundle or its config.json cannot be read.
+    """
     data = read.content(bundle)
     try:
         config = read.document(data)
     except errors.RuntimeFailure as problem:
-        told = report.Report()
-        told.problems.append(Finding("", problem.say()))
-        return told
-    return validate.validate(config, paths.absolute(bundle))
+        found = report.Report()
+        found.problems.append(Finding("", problem.say()))
+        return None, found
+    return config, validate.validate(config, paths.absolute(bundle))
+
+
+def told(found: Report, form: str) -> str:
+    """Return a report in a format, "text" or "json"."""
+    return report.encoded(found) + "\n" if form == "json" else _text(found)
 
 
 def _text(told: Report) -> str:
     """Lay a report out for people: one line each, and a last one that sums up."""
-    lines = [_placed(finding.pointer, finding.sentence) for finding in told.problems]
-    lines += [f"warning: {_placed(pointer, sentence)}" for pointer, sentence in told.warnings]
+    lines = [placed(finding.pointer, finding.sentence) for finding in told.problems]
+    lines += [f"warning: {placed(pointer, sentence)}" for pointer, sentence in told.warnings]
     lines += [f"not supported yet: {name}" for name in told.unsupported]
     counts = [
         _counted(len(told.problems), "problem"),
@@ -74,7 +97,8 @@ def _text(told: Report) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _placed(pointer: str, sentence: str) -> str:
+def placed(pointer: str, sentence: str) -> str:
+    """Return a sentence behind its place, where it has one."""
     return f"{pointer}: {sentence}" if pointer else sentence
 
 

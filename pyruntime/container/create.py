@@ -95,7 +95,7 @@ def begin(
         raise errors.AlreadyExists
     config, raw = read.read(bundle)
     warnings = check.check(config)
-    plan = Plan(config, host.look(), id, _place(bundle), wishes)
+    plan = Plan(config, host.look(), id, place(bundle), wishes)
     if warnings or plan.warnings:
         _warn([*warnings, *plan.warnings])
     _check_rootfs(plan)
@@ -125,7 +125,7 @@ def _warn(warnings: list[str]) -> None:
         log.warning(warning)
 
 
-def _place(bundle: str) -> str:
+def place(bundle: str) -> str:
     """Return the bundle's path as the kernel knows it: absolute, without links or `..`."""
     with doing("open the bundle", bundle):
         directory = posix.open(bundle, path.O_PATH | path.O_DIRECTORY | path.O_CLOEXEC)

@@ -121,7 +121,7 @@ class Made:
             KernelError: the kernel refuses; in its own words where it has some.
         """
         step, group = self.step, self.step.group(self.tree)
-        _require_parts(step, self.tree)
+        require_parts(step, self.tree)
         if step.named and not step.schemata and not resctrl.exists(group):
             raise errors.RuntimeFailure(
                 f"linux.intelRdt: the class of service {group} does not exist"
@@ -208,8 +208,12 @@ def remove(groups: list[str]) -> None:
         resctrl.remove(group)
 
 
-def _require_parts(step: RdtStep, tree: str) -> None:
-    """Refuse what the processor cannot do."""
+def require_parts(step: RdtStep, tree: str) -> None:
+    """Refuse what the processor cannot do.
+
+    Raises:
+        Unsupported: it lacks a part that a key of the config needs.
+    """
     for key, parts, name in _PARTS:
         if key in step.wanted and not any(resctrl.exists(f"{tree}/info/{part}") for part in parts):
             raise errors.Unsupported(

@@ -17,6 +17,7 @@ EXPECTED = {
     "list": "format f quiet q",
     "spec": "bundle b file f rootless",
     "validate": "format f",
+    "plan": "format f",
     "features": "",
 }
 

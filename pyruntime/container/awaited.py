@@ -1,0 +1,139 @@
+"""Keys that a config may have and that this version does not obey yet: what they ask for, and when.
+
+`create` refuses them all before it does anything (spec/supported.py). A plan goes on without them,
+and names each at the point at which it will be obeyed.
+"""
+
+from __future__ import annotations
+
+from pyruntime.feature.step import Step
+from pyruntime.spec import supported, words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+NOT_YET = "not supported yet"
+_UNIT = "linux.cgroupsPath"
+_LIMITS = "linux.resources."
+_USER = "linux.namespaces type user"
+# Where a key belongs in the plan (forecast.py), by how its name begins.
+_PLACES = (
+    (_UNIT, "cgroup"),
+    ("--", "cgroup"),  # an option of the command line that chooses who makes it
+    (_LIMITS, "limits"),
+    ("linux.namespaces", "namespaces"),
+    ("linux.uidMappings", "namespaces"),
+    ("linux.gidMappings", "namespaces"),
+    ("process.terminal", "terminal"),
+)
+
+
+class AwaitedStep(Step):
+    """Obey the key `key` with the value `wish`, at the point `place` of the plan."""
+
+    __slots__ = ("key", "place", "wish")
+
+    def __init__(self, key: str, place: str, wish: object = None) -> None:
+        self.key, self.place, self.wish = key, place, wish
+
+    def describe(self) -> str:
+        """Name the key and what it asks for."""
+        told = _said(self.wish, whole=not self.key.startswith(_LIMITS))
+        told += " (slice:prefix:name, a unit of systemd)" if self.key == _UNIT else ""
+        return f"obey {self.key}" + (f": {told}" if told else "")
+
+
+def plan(config: Any, options: list[str]) -> list[AwaitedStep]:
+    """Return a step for each key of a valid config that cannot be obeyed yet.
+
+    Args:
+        config: of any valid shape.
+        options: of the command line that cannot be obeyed either.
+    """
+    found = [AwaitedStep(name, _place(name)) for name in options]
+    for name in supported.wanting(config):
+        if name.startswith(("mount option ", "mounts[].")):
+            found += _of_mounts(config, name)
+        else:
+            key = _UNIT if name.startswith(_UNIT) else name
+            found.append(AwaitedStep(key, _place(key), _value(config, key)))
+    return found
+
+
+def _place(name: str) -> str:
+    return next((place for begin, place in _PLACES if name.startswith(begin)), "first")
+
+
+def _of_mounts(config: Any, name: str) -> list[AwaitedStep]:
+    """Return a step for each mount that has an option or a key: its place is `mount N`."""
+    kind, wanted = name.replace("mounts[].", "key ").rsplit(" ", 1)
+    found = []
+    for number, mount in enumerate(config["mounts"]):
+        if kind == "key" and mount.get(wanted):
+            found.append(AwaitedStep(name, f"mount {number}", mount[wanted]))
+        options = [option.partition("=") for option in mount.get("options", ())]
+        found += [
+            AwaitedStep(name, f"mount {number}", value)
+            for option, _, value in options
+            if kind != "key" and option == wanted
+        ]
+    return found
+
+
+def _value(config: Any, name: str) -> object:
+    """Return what a key holds, "linux.resources.memory" say; true is nothing to tell."""
+    if name == _USER:
+        entries = config["linux"]["namespaces"]
+        return next(entry.get("path") for entry in entries if entry["type"] == "user")
+    found = config
+    for part in name.partition(" ")[0].split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return None if found is True else found
+
+
+def _said(value: object, *, whole: bool) -> str:
+    """Say a value in a row of names and values; unless it is whole, without what limits nothing."""
+    if isinstance(value, dict):
+        pairs = ((name, each) for name, each in value.items() if whole or supported.limits(each))
+        return ", ".join(f"{name} {_said(each, whole=whole)}".rstrip() for name, each in pairs)
+    if isinstance(value, list):
+        return "; ".join(_said(each, whole=whole) for each in value)
+    return "" if value is None or value is True else str(value)
+
+
+def without(config: Any, steps: list[AwaitedStep]) -> Any:
+    """Return the config without those keys, so that a plan of the rest can be made."""
+    linux = dict(config.get("linux") or {})
+    for step in steps:
+        if step.key == _USER:
+            linux["namespaces"] = [each for each in linux["namespaces"] if each["type"] != "user"]
+        elif step.key == _UNIT:
+            del linux["cgroupsPath"]
+        elif step.key.startswith(_LIMITS):
+            name = step.key.rpartition(".")[2]
+            linux["resources"] = {
+                key: each for key, each in linux["resources"].items() if key != name
+            }
+        elif step.key.startswith("linux."):
+            linux.pop(step.key.partition(".")[2], None)
+    rest = {**config, "process": dict(config["process"])}
+    for step in steps:
+        if step.key.startswith("process."):
+            rest["process"].pop(step.key.partition(".")[2], None)
+    if "mounts" in config:
+        rest["mounts"] = [_unmapped(mount) for mount in config["mounts"]]
+    return {**rest, "linux": linux} if "linux" in config else rest
+
+
+def _unmapped(mount: Any) -> Any:
+    """Return a mount without id mappings, if those are among what is awaited."""
+    if not supported.wanting({"mounts": [mount]}):  # type: ignore[typeddict-item] # all it looks at
+        return mount
+    options = [
+        option
+        for option in mount.get("options", ())
+        if words.MOUNT_OPTIONS.get(option.partition("=")[0], "")[:1] != ("idmap",)
+    ]
+    kept = {key: each for key, each in mount.items() if key not in ("uidMappings", "gidMappings")}
+    return {**kept, "options": options}

@@ -1,0 +1,289 @@
+"""What create would do, act by act, in the order and by the hands that would do it.
+
+The steps are those of the plan (plan.py) and of the native program's script (script.py), the same
+objects that create takes. What create does beside them, in parent.py and init.py, is said here by
+deeds: who changes the order there changes it here, and a test holds the two to each other.
+
+Nothing is done and nothing is looked at: `acts` is a pure function, and what it cannot know without
+the root file system it says in words.
+"""
+
+from __future__ import annotations
+
+from pyruntime.container import obstacles, rehearsal, script, steps, store
+from pyruntime.container.obstacles import Deed
+from pyruntime.kernel import path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pyruntime.container.awaited import AwaitedStep
+    from pyruntime.container.plan import Plan
+    from pyruntime.container.surroundings import Surroundings
+    from pyruntime.feature.step import Step
+
+    Told = Iterator[tuple[str, Step]]
+
+PARENT, CHILD, NATIVE, START, DELETE = "parent", "child", "native program", "start", "delete"
+_FIRM = ("rprivate", "runbindable")
+
+
+class Act:
+    """One step, taken by `actor` in `phase`; `cannot` is why it could not be, "" if it could."""
+
+    __slots__ = ("actor", "cannot", "phase", "step")
+
+    def __init__(self, phase: str, actor: str, step: Step, cannot: str) -> None:
+        self.phase, self.actor, self.step, self.cannot = phase, actor, step, cannot
+
+
+class Forecast:
+    """All that the telling of one plan needs: what is planned, what is awaited, what is there."""
+
+    __slots__ = ("around", "awaited", "order", "plan", "root")
+
+    def __init__(
+        self, plan: Plan, around: Surroundings, awaited: list[AwaitedStep], root: str
+    ) -> None:
+        self.plan, self.around, self.awaited, self.root = plan, around, awaited, root
+        self.order = rehearsal.order(plan, around)
+
+    def acts(self) -> list[Act]:
+        """Return everything in order."""
+        return [
+            Act(phase, actor, step, obstacles.of(step, self.plan, self.around))
+            for phase, tell in _PHASES
+            for actor, step in tell(self)
+        ]
+
+    def wait_for(self, place: str, actor: str = PARENT) -> Told:
+        """Return the keys that will be obeyed at this point one day."""
+        return ((actor, step) for step in self.awaited if step.place == place)
+
+    def hooks(self, *names: str) -> list[Step]:
+        """Return the hooks of these names, in order."""
+        return [step for name in names for step in self.plan.hooks[name]]
+
+
+def _prepare(told: Forecast) -> Told:
+    """Tell what parent.Birth._prepare does, and the claim before it."""
+    plan, directory = told.plan, f"{told.root}/{told.plan.id}"
+    yield from told.wait_for("first")
+    if plan.mount_label:
+        said = f"see that SELinux is on, to label mounts {plan.mount_label}"
+        yield PARENT, Deed("selinux", said)
+    said = f"claim the id by the directory {directory}, lock it and copy config.json there"
+    yield PARENT, Deed("claim", said, path=told.root)
+    if plan.filter:
+        yield PARENT, plan.filter
+        yield PARENT, _program(told)
+    for label in plan.labels:
+        module = "AppArmor" if label.key.endswith("apparmorProfile") else "SELinux"
+        said = f"see that {module} is on, to {label.describe()}"
+        yield PARENT, Deed("module", said, label=label)
+    if plan.rdt:
+        yield PARENT, plan.rdt
+    fifos = f"make the fifos {store.GO} and {store.RESULT} there, by which start will be heard"
+    yield PARENT, Deed("fifos", fifos)
+    for kind, where in plan.namespaces.paths.items():
+        said = f"open the {kind} namespace {where}, to be joined"
+        yield PARENT, Deed("namespace", said, path=where)
+    yield PARENT, Deed("player", "put the native program into a sealed memory file")
+    awaited = list(told.wait_for("cgroup"))
+    yield from awaited or [(PARENT, plan.cgroup)]
+    yield from told.wait_for("limits")
+    yield PARENT, plan.device_rules
+    if plan.rootfs.change == "chroot":
+        yield PARENT, _attach(plan, "on the host, ")
+
+
+def _program(told: Forecast) -> Step:
+    """Tell where the filter's program comes from and how large it is."""
+    assert told.plan.filter is not None  # noqa: S101 - asked by the caller
+    kept = f"{told.root}/@seccomp/{told.plan.filter.key()}"
+    code = told.around.filter or b""
+    size = f"{len(code) // 8} instructions, {len(code)} bytes"
+    said = f"compile it and keep it as {kept}"
+    if told.around.kept:
+        said = f"take its program from {kept}"
+    return Deed("program", f"{said} ({size})" if code else said, path=kept, bytes=len(code))
+
+
+def _attach(plan: Plan, where: str) -> Step:
+    directory = plan.rootfs.directory
+    said = f"{where}mount {directory} onto itself, with all mounts below it"
+    return Deed("attach", said, path=directory)
+
+
+def _bear(told: Forecast) -> Told:
+    """Tell what parent.Birth._beget does."""
+    plan = told.plan
+    yield from told.wait_for("namespaces")
+    born = " and in new namespaces" if plan.namespaces.new else ""
+    yield PARENT, Deed("clone", f"make the child by clone3, in the cgroup{born}")
+    said = "let the child run on every processor, whatever the caller is bound to"
+    yield PARENT, Deed("affinity", said)
+    wanted = plan.config["process"].get("oomScoreAdj")
+    if wanted is not None:
+        yield PARENT, Deed("oom", f"set oom_score_adj to {wanted}", value=wanted)
+    if plan.rdt:
+        yield PARENT, Deed("class", "put the child into the class of service")
+    for step in plan.network_devices:
+        yield PARENT, step
+
+
+def _build(told: Forecast) -> Told:
+    """Tell what init.main does up to the change of the root."""
+    plan = told.plan
+    yield CHILD, Deed("seal", "lead a session of its own, and load no more code from here on")
+    if plan.clocks:
+        yield CHILD, plan.clocks
+    yield CHILD, plan.namespaces
+    if "network" in plan.namespaces.new:
+        yield CHILD, Deed("loopback", "bring up the loopback interface")
+    for name in plan.names:
+        yield CHILD, name
+    if plan.rootfs.change != "chroot":
+        yield CHILD, _isolate(plan)
+        yield CHILD, _attach(plan, "")
+    for number, mount in enumerate(plan.mounts):
+        yield CHILD, mount
+        yield from told.wait_for(f"mount {number}", CHILD)
+    for device in plan.devices:
+        yield CHILD, device
+    yield from told.wait_for("terminal", CHILD)
+    yield from _settle(told)
+
+
+def _settle(told: Forecast) -> Told:
+    """Tell the rest of it: what must be done while the old root is there."""
+    plan = told.plan
+    cwd = plan.config["process"]["cwd"]
+    if cwd != "/":
+        yield CHILD, Deed("cwd", f"make the directory {cwd}, if it is not there")
+    if plan.sysctls or plan.labels:
+        yield CHILD, Deed("procfs", "make a private procfs, over which nothing can be mounted")
+    for hook in told.hooks("prestart", "createRuntime"):
+        yield PARENT, hook
+    for hook in told.hooks("createContainer"):
+        yield CHILD, hook
+
+
+def _isolate(plan: Plan) -> Step:
+    wish = plan.rootfs.propagation
+    if wish.endswith("shared"):
+        said = f"make all mounts {wish}, but the one that holds the rootfs private"
+    else:
+        kind = "private" if wish in _FIRM else "slaves, so that none reaches the host"
+        said = f"make all mounts {kind}"
+    return Deed("isolate", said)
+
+
+def _finish(told: Forecast) -> Told:
+    """Tell what init.main does after the change of the root."""
+    plan = told.plan
+    yield CHILD, plan.rootfs
+    null = "where the caller's /dev/null is descriptor 0, 1 or 2, put the container's in its place"
+    yield CHILD, Deed("null", null)
+    for step in (*plan.sysctls, *plan.masks):
+        yield CHILD, step
+    for mount in plan.mounts:
+        if mount.late:
+            yield CHILD, Deed("readonly", f"now make {mount.destination} read-only")
+    if plan.rootfs.propagation:
+        yield CHILD, Deed("propagation", f"now make / {plan.rootfs.propagation}")
+    if plan.rootfs.readonly:
+        yield CHILD, Deed("readonly", "now make / read-only")
+    if plan.keyring:
+        yield CHILD, Deed("keyring", f"join a session keyring of its own, {plan.keyring}")
+    yield CHILD, _home(told)
+    yield CHILD, _search(told)
+    yield CHILD, Deed("script", "write the script of the native program, and say that it is ready")
+
+
+def _home(told: Forecast) -> Step:
+    """Tell the payload's environment, as far as that is known without the image."""
+    count = len(told.order.env)
+    said = f"give the payload the {count} variables of process.env"
+    home = next((word[5:] for word in told.order.env if word.startswith("HOME=")), "")
+    if home:
+        return Deed("environment", f"{said}, with HOME={home}", HOME=home)
+    found = f"HOME as the image's /etc/passwd has it for uid {told.order.uid}, or /"
+    return Deed("environment", f"{said}, and {found}")
+
+
+def _search(told: Forecast) -> Step:
+    """Tell where the program is looked for."""
+    name, found = told.order.args[0], told.order.candidates
+    if "/" in name:
+        return Deed("search", f"see that {found[0]} is there", found=found)
+    where = ", ".join(place.rpartition("/")[0] or "/" for place in found)
+    return Deed("search", f"look for {name} in {where or 'no directory'}", found=found)
+
+
+def _release(told: Forecast) -> Told:
+    """Tell what parent.Birth._release does."""
+    for step in told.plan.limits:
+        yield PARENT, step
+    if "pid" not in told.plan.namespaces.paths:
+        yield from _schedule(told)
+    yield PARENT, Deed("state", "write state.json: from now on others can find the container")
+    yield PARENT, Deed("proceed", "let the child go on")
+
+
+def _schedule(told: Forecast) -> Told:
+    if told.plan.scheduler:
+        yield PARENT, told.plan.scheduler
+
+
+def _shed(told: Forecast) -> Told:
+    """Tell the script up to the wait, and what the parent does when it is told something."""
+    yield CHILD, Deed("native", "become the native program, with its script")
+    operations = script.compose(told.order)
+    for operation in operations[: rehearsal.waiting(operations)]:
+        yield NATIVE, operation
+        if isinstance(operation, steps.Tell) and operation.word == "listener":
+            agent = told.plan.filter.agent if told.plan.filter else None
+            where = path.join(told.plan.bundle, agent[0]) if agent else ""
+            yield PARENT, Deed("agent", f"give the listener to the agent at {where}", path=where)
+        elif isinstance(operation, steps.Tell):
+            yield PARENT, Deed("adopt", "take that process for the container's, write state.json")
+            yield from _schedule(told)
+
+
+def _end(_told: Forecast) -> Told:
+    """Tell how the command ends."""
+    yield PARENT, Deed("pid file", "write the pid file, if --pid-file asks for one, and end")
+
+
+def _start(told: Forecast) -> Told:
+    """Tell the rest of the script, and what start does."""
+    yield START, Deed("go", f"remove {store.GO} and write one byte to it")
+    operations = script.compose(told.order)
+    for operation in operations[rehearsal.waiting(operations) :]:
+        yield NATIVE, operation
+    yield START, Deed("fate", f"hear by the end of {store.RESULT} that the payload runs")
+    for hook in told.hooks("poststart"):
+        yield START, hook
+
+
+def _delete(told: Forecast) -> Told:
+    """Tell what delete.remove does."""
+    where = f"{told.root}/{told.plan.id}"
+    yield DELETE, Deed("remove", f"remove the cgroup and {where}, with all that is left in them")
+    for hook in told.hooks("poststop"):
+        yield DELETE, hook
+
+
+_PHASES: tuple[tuple[str, Callable[[Forecast], Told]], ...] = (
+    ("prepare", _prepare),
+    ("birth", _bear),
+    ("build", _build),
+    ("finish", _finish),
+    ("ready", _release),
+    ("shed", _shed),
+    ("created", _end),
+    ("start", _start),
+    ("delete", _delete),
+)

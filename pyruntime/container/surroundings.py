@@ -1,0 +1,208 @@
+"""What a plan meets on this machine and in this caller: looked at, never changed.
+
+Beside the host's facts, which shape the plan itself, this is what only tells whether its steps
+could be taken. `look` is the one function that touches anything; tests make their own.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from pyruntime import errors, libraries
+from pyruntime.container import player
+from pyruntime.feature import capabilities, confinement, seccomp_cache
+from pyruntime.feature import host as hosts
+from pyruntime.feature.step import Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyruntime.container.plan import Plan
+    from pyruntime.feature.confinement import Modules
+    from pyruntime.feature.host import Host
+    from pyruntime.feature.seccomp import FilterStep
+
+EVERYTHING = (1 << 64) - 1
+
+
+class Surroundings(Step):
+    """Facts about one plan here and now.
+
+    Attributes:
+        host: the machine as it is; the plan may have been made for one that has more.
+        gid: effective group id of the runtime.
+        capabilities: its effective set as a mask.
+        faults: why something that the plan names cannot be used, by its name: a path, a network
+            device, "resctrl", "the native program", "the seccomp filter".
+        filter: the compiled seccomp program, None for none.
+        kept: whether that came from the cache.
+        limits: hard limits of the runtime, by name.
+        oom_score: its own oom_score_adj.
+        modules: which security modules are on.
+        selinux: whether file systems can be labelled.
+    """
+
+    __slots__ = (
+        "capabilities", "faults", "filter", "gid", "host", "kept", "limits", "modules",
+        "oom_score", "selinux",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        gid: int = 0,
+        capabilities: int = EVERYTHING,
+        faults: dict[str, str] | None = None,
+        filter: bytes | None = None,  # noqa: A002 - the kernel's word
+        kept: bool = False,
+        limits: dict[str, int] | None = None,
+        oom_score: int = 0,
+        modules: Modules | None = None,
+        selinux: bool = False,
+    ) -> None:
+        self.host, self.gid, self.capabilities = host, gid, capabilities
+        self.faults, self.filter, self.kept = faults or {}, filter, kept
+        self.limits, self.oom_score = limits or {}, oom_score
+        self.modules = modules or confinement.Modules("", selinux=False)
+        self.selinux = selinux
+
+    def describe(self) -> str:
+        """Say the facts in one line."""
+        return f"{self.host.describe()}, {self._held()}, {self.modules.describe()}"
+
+    def _held(self) -> str:
+        """Say the capabilities, by what is not there where that is less."""
+        known = (2 << self.host.last_capability) - 1
+        held = capabilities.members(self.capabilities & known)
+        missing = capabilities.members(~self.capabilities & known)
+        if not held:
+            return "no capability"
+        if len(missing) > len(held):
+            return "only " + " ".join(map(capabilities.name, held))
+        but = " ".join(map(capabilities.name, missing))
+        return f"all capabilities but {but}" if but else "all capabilities"
+
+
+def look(plan: Plan, host: Host, root: str) -> Surroundings:
+    """Look at all that the plan will need.
+
+    Args:
+        plan: of the container.
+        host: the machine's facts.
+        root: directory of all states.
+
+    Raises:
+        KernelError: /proc cannot be read.
+    """
+    faults = dict(_faults(plan, root))
+    found, kept, fault = _filter(plan.filter, f"{root}/@seccomp")
+    if fault:
+        faults["the seccomp filter"] = fault
+    return Surroundings(
+        host,
+        gid=posix.getegid(),
+        capabilities=_effective(),
+        faults=faults,
+        filter=found,
+        kept=kept,
+        limits=_limits(plan),
+        oom_score=int(_read("/proc/self/oom_score_adj")),
+        modules=confinement.look(),
+        selinux=hosts.selinux_enabled(),
+    )
+
+
+def _read(path: str) -> str:
+    with errors.doing("read", path):
+        descriptor = posix.open(path, posix.O_RDONLY)
+        try:
+            return posix.read(descriptor, 1 << 16).decode("utf-8", "surrogateescape")
+        finally:
+            posix.close(descriptor)
+
+
+def _effective() -> int:
+    """Return the effective capabilities of this process (proc_pid_status(5))."""
+    line = next(each for each in _read("/proc/self/status").splitlines() if "CapEff" in each)
+    return int(line.partition(":")[2], 16)
+
+
+def _limits(plan: Plan) -> dict[str, int]:
+    """Return this process's own hard limits of the kinds that the plan sets."""
+    if not plan.limits:
+        return {}
+    libraries.reach()
+    import resource
+
+    unlimited = (1 << 64) - 1
+    return {step.name: resource.getrlimit(step.number)[1] & unlimited for step in plan.limits}
+
+
+def _filter(wanted: FilterStep | None, directory: str) -> tuple[bytes | None, bool, str]:
+    """Return the compiled program, whether it was in the cache, and why there is none."""
+    if wanted is None:
+        return None, False, ""
+    if (code := seccomp_cache.read(directory, wanted.key())) is not None:
+        return code, True, ""
+    from pyruntime.feature import seccomp_compile
+
+    try:
+        return seccomp_compile.compiled(wanted), False, ""
+    except errors.RuntimeFailure as failure:
+        return None, False, failure.say()
+
+
+def _faults(plan: Plan, root: str) -> Iterator[tuple[str, str]]:
+    """Yield what cannot be used, and why."""
+    for path in dict.fromkeys(_paths(plan)):
+        try:
+            posix.stat(path)
+        except OSError as error:
+            yield path, errors.reason(error.errno or 0)
+    for path in (root, plan.cgroup.directory):
+        if fault := _unwritable(path):
+            yield path, fault
+    for device in plan.network_devices:
+        if not posix.access(f"/sys/class/net/{device.name}", posix.F_OK):
+            yield device.name, "there is no such network device"
+    try:
+        player.player()
+    except errors.RuntimeFailure as failure:
+        yield "the native program", failure.say()
+    if plan.rdt and (fault := _without_resctrl(plan)):
+        yield "resctrl", fault
+
+
+def _paths(plan: Plan) -> Iterator[str]:
+    """Yield the files of the host that must be there."""
+    yield plan.rootfs.directory
+    yield from plan.namespaces.paths.values()
+    yield from (step.source for step in plan.mounts if step.kind == "bind" and not step.remount)
+    for name, steps in plan.hooks.items():
+        yield from (step.path for step in steps if name != "startContainer")
+    if plan.filter and plan.filter.agent:
+        yield plan.filter.agent[0]
+
+
+def _unwritable(path: str) -> str:
+    """Say why a directory cannot be made at `path`: the lowest one above that is there decides."""
+    while path and not posix.access(path, posix.F_OK):
+        path = path.rpartition("/")[0]
+    path = path or "/"
+    if posix.access(path, posix.W_OK | posix.X_OK, effective_ids=True):
+        return ""
+    return f"this user may not write to {path}"
+
+
+def _without_resctrl(plan: Plan) -> str:
+    """Say why a class of service cannot be had."""
+    from pyruntime.feature import rdt
+
+    try:
+        if plan.rdt:
+            rdt.require_parts(plan.rdt, rdt.find())
+    except errors.RuntimeFailure as failure:
+        return failure.say()
+    return ""
