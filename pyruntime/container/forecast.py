@@ -205,7 +205,7 @@ def _finish(told: Forecast) -> Told:
 def _home(told: Forecast) -> Step:
     """Tell the payload's environment, as far as that is known without the image."""
     count = len(told.order.env)
-    said = f"give the payload the {count} variables of process.env"
+    said = f"give the payload the {count} variable{'s' * (count != 1)} of process.env"
     home = next((word[5:] for word in told.order.env if word.startswith("HOME=")), "")
     if home:
         return Deed("environment", f"{said}, with HOME={home}", HOME=home)

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 _PR_CAPBSET_DROP = 24
 _IOPRIO_CLASS_SHIFT, _IOPRIO_CLASS_RT = 13, 1
+# Those of which the kernel asks for the host's, whoever has made a user namespace.
+_OF_THE_HOST = ("CAP_MKNOD", "CAP_SYS_NICE", "CAP_SYS_RESOURCE")
 _WISHED_FOR_REALTIME = ("SCHED_DEADLINE", "SCHED_FIFO", "SCHED_RR")
 
 
@@ -66,6 +68,9 @@ def _lacks(around: Surroundings, *names: str) -> str:
     """Say which of these capabilities are needed and not there."""
     numbers = capabilities.NUMBERS
     missing = [name for name in names if not around.capabilities >> numbers[name] & 1]
+    if around.nested and not missing:
+        first = [name for name in names if name in _OF_THE_HOST]
+        return f"needs {' and '.join(first)} in the first user namespace" if first else ""
     return f"needs {' and '.join(missing)}" if missing else ""
 
 
@@ -104,8 +109,8 @@ def _cgroup(step: Any, _plan: Plan, around: Surroundings) -> str:
 
 
 def _device_rules(step: Any, _plan: Plan, around: Surroundings) -> str:
-    """Judge the device program; where it takes nothing away the runtime does without."""
-    if not step.required or not _lacks(around, "CAP_SYS_ADMIN"):
+    """Judge the device program; some do without: see device_rules.apply."""
+    if not step.required or around.nested or not _lacks(around, "CAP_SYS_ADMIN"):
         return ""
     return _lacks(around, "CAP_BPF", "CAP_NET_ADMIN")
 

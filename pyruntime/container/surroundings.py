@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pyruntime.feature.seccomp import FilterStep
 
 EVERYTHING = (1 << 64) - 1
+_ALL_USERS = ["0", "0", "4294967295"]  # the map of the first user namespace, user_namespaces(7)
 
 
 class Surroundings(Step):
@@ -40,12 +41,14 @@ class Surroundings(Step):
         limits: hard limits of the runtime, by name.
         oom_score: its own oom_score_adj.
         modules: which security modules are on.
+        nested: whether the runtime is in a user namespace, whose capabilities are good for what
+            belongs to that.
         selinux: whether file systems can be labelled.
     """
 
     __slots__ = (
         "capabilities", "faults", "filter", "gid", "host", "kept", "limits", "modules",
-        "oom_score", "selinux",
+        "nested", "oom_score", "selinux",
     )  # fmt: skip
 
     def __init__(
@@ -60,17 +63,19 @@ class Surroundings(Step):
         limits: dict[str, int] | None = None,
         oom_score: int = 0,
         modules: Modules | None = None,
+        nested: bool = False,
         selinux: bool = False,
     ) -> None:
         self.host, self.gid, self.capabilities = host, gid, capabilities
         self.faults, self.filter, self.kept = faults or {}, filter, kept
         self.limits, self.oom_score = limits or {}, oom_score
         self.modules = modules or confinement.Modules("", selinux=False)
-        self.selinux = selinux
+        self.nested, self.selinux = nested, selinux
 
     def describe(self) -> str:
         """Say the facts in one line."""
-        return f"{self.host.describe()}, {self._held()}, {self.modules.describe()}"
+        held = self._held() + (" in a user namespace" if self.nested else "")
+        return f"{self.host.describe()}, {held}, {self.modules.describe()}"
 
     def _held(self) -> str:
         """Say the capabilities, by what is not there where that is less."""
@@ -110,6 +115,7 @@ def look(plan: Plan, host: Host, root: str) -> Surroundings:
         limits=_limits(plan),
         oom_score=int(_read("/proc/self/oom_score_adj")),
         modules=confinement.look(),
+        nested=_read("/proc/self/uid_map").split() != _ALL_USERS,
         selinux=hosts.selinux_enabled(),
     )
 

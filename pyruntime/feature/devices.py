@@ -60,7 +60,8 @@ class LinkStep(Step):
 
     def describe(self) -> str:
         """Say it as ls(1) shows it."""
-        return f"link {self.path} -> {self.target}"
+        told = f"link {self.path} -> {self.target}"
+        return f"{told}, if the kernel has that" if self.path == _CORE[0] else told
 
 
 def plan(config: Config) -> list[Step]:

@@ -47,9 +47,9 @@ class Host(step.Step):
     def describe(self) -> str:
         """Say the facts in one line."""
         kernel = f"{self.release[0]}.{self.release[1]}"
-        where = self.cgroup_root or "nowhere"
         own = self.cgroup_own or "none"
-        return f"kernel {kernel}, uid {self.euid}, cgroup v2 at {where}, own cgroup {own}"
+        where = f"cgroup v2 at {self.cgroup_root}, own cgroup {own}" if self.cgroup_root else ""
+        return f"kernel {kernel}, uid {self.euid}, {where or 'no cgroup v2'}"
 
 
 def look() -> Host:

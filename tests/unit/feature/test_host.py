@@ -61,3 +61,4 @@ def test_an_old_kernel_is_refused_in_one_sentence(monkeypatch):
 def test_a_host_says_itself():
     made = host.Host(0, "/sys/fs/cgroup", "/a", (6, 1), 40)
     assert made.describe() == "kernel 6.1, uid 0, cgroup v2 at /sys/fs/cgroup, own cgroup /a"
+    assert host.Host(5, "", "", (6, 1), 40).describe() == "kernel 6.1, uid 5, no cgroup v2"

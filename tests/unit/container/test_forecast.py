@@ -1,0 +1,203 @@
+"""What create would do: every step of the plan once, in its order, by whom and when."""
+
+from __future__ import annotations
+
+import copy
+import os
+
+import pytest
+from unit.spec import configs
+
+from pyruntime.command import plan as plans
+from pyruntime.container import awaited, forecast, program, rehearsal, script
+from pyruntime.container.plan import Plan, Wishes
+from pyruntime.container.surroundings import Surroundings
+from pyruntime.feature.host import Host
+from pyruntime.feature.step import Step
+
+HOST = Host(0, "/sys/fs/cgroup", "/user", (6, 12), 40)
+PROGRAM = bytes(80)
+
+
+def rich():
+    """Every key that is built, with a shared pid namespace and a filter that notifies."""
+    config = configs.every_key()
+    config["linux"]["namespaces"] = [
+        {"type": kind} for kind in ("ipc", "network", "mount", "uts", "time")
+    ] + [{"type": "pid", "path": "/proc/1/ns/pid"}]
+    config["linux"]["seccomp"]["syscalls"].append(
+        {"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}
+    )
+    config["mounts"].append({"destination": "/t", "type": "tmpfs", "options": ["ro"]})
+    return config
+
+
+def foretold(config, **there):
+    waiting = awaited.plan(config, [])
+    wishes = Wishes(no_pivot=False, no_new_keyring=False, preserve=0, waits=True)
+    plan = Plan(awaited.without(config, waiting), HOST, "ID", "/bundle", wishes)
+    around = Surroundings(HOST, **{"filter": PROGRAM} | there)
+    return plan, forecast.Forecast(plan, around, waiting, "/run").acts()
+
+
+def said(acts, *phases):
+    return [act.step.describe() for act in acts if not phases or act.phase in phases]
+
+
+@pytest.mark.parametrize("config", [configs.small(), configs.podman_like(), rich()])
+def test_every_step_of_the_plan_is_told_once_and_in_order(config):
+    plan, acts = foretold(config)
+    told = said(acts)
+    labels = {label.describe() for label in plan.labels}
+    before = -1
+    phases = {}
+    for step in plan.steps():
+        sentence = step.describe()
+        if sentence in labels:  # told with the look whether its module is on
+            assert [line for line in told if line.endswith(sentence)]
+            continue
+        assert told.count(sentence) == 1 or step in plan.mounts, sentence
+        phases[sentence] = told.index(sentence)
+    filtered = plan.filter.describe() if plan.filter else ""
+    moved = {step.describe() for step in plan.network_devices}  # while the child is busy
+    moved |= {filtered}  # compiled before all
+    moved |= {step.describe() for step in [plan.clocks, plan.namespaces] if step}
+    moved |= {step.describe() for step in [plan.scheduler] if step}  # after the last fork
+    for sentence, at in phases.items():
+        if sentence not in moved:
+            assert at > before, sentence
+            before = at
+
+
+def test_the_script_is_told_whole_and_in_order():
+    plan, acts = foretold(rich())
+    order = rehearsal.order(plan, Surroundings(HOST, filter=PROGRAM))
+    told = [act.step.describe() for act in acts if act.actor == forecast.NATIVE]
+    assert told == [step.describe() for step in script.compose(order)]
+    assert said(acts, "shed")[-1] == "wait for the go"
+
+
+def test_phases_come_one_after_the_other_and_each_has_its_heading():
+    _, acts = foretold(rich())
+    phases = [act.phase for act in acts]
+    assert list(dict.fromkeys(phases)) == list(plans._HEADINGS)
+    assert phases == sorted(phases, key=list(plans._HEADINGS).index)
+
+
+def test_the_parent_answers_what_the_native_program_tells():
+    _, acts = foretold(rich())
+    told = said(acts, "shed")
+    for word, answer in (
+        ("tell its number to the parent", "give the listener to the agent at /run/agent"),
+        ("tell its pid to the parent", "take that process for the container's, write state.json"),
+    ):
+        at = told.index(word)
+        assert told[at + 1] == answer
+        assert acts[[act.phase for act in acts].index("shed") + at + 1].actor == forecast.PARENT
+    schedule = next(line for line in told if line.startswith("schedule by "))
+    assert told.index(schedule) == told.index("take that process for the container's, write state.json") + 1
+
+
+def test_hooks_are_told_by_whom_and_when():
+    _, acts = foretold(rich())
+    told = [(act.phase, act.actor, act.step.describe().split()[1]) for act in acts if " hook #0" in act.step.describe()]
+    assert told == [
+        ("build", "parent", "prestart"),
+        ("build", "parent", "createRuntime"),
+        ("build", "child", "createContainer"),
+        ("start", "native program", "startContainer"),
+        ("start", "start", "poststart"),
+        ("delete", "delete", "poststop"),
+    ]
+
+
+def test_what_becomes_read_only_late_is_told_again():
+    config = rich()
+    config["root"]["readonly"] = True
+    _, acts = foretold(config)
+    told = said(acts, "finish")
+    at = told.index("now make /t read-only")
+    assert told[at : at + 3] == ["now make /t read-only", "now make / slave", "now make / read-only"]
+
+
+def test_a_unit_of_systemd_stands_in_the_place_of_the_cgroup():
+    config = configs.small()
+    config["linux"]["cgroupsPath"] = "a.slice:b:c"
+    _, acts = foretold(config)
+    assert not [line for line in said(acts) if line.startswith("make the cgroup")]
+    assert [act.cannot for act in acts if "a.slice" in act.step.describe()] == ["not supported yet"]
+
+
+def test_without_a_mount_namespace_the_rootfs_is_mounted_by_the_parent():
+    config = configs.small()
+    config["linux"]["namespaces"] = []
+    _, acts = foretold(config)
+    (mounted,) = [act for act in acts if "mount /bundle/rootfs" in act.step.describe()]
+    assert (mounted.phase, mounted.actor) == ("prepare", "parent")
+    assert "make the child by clone3, in the cgroup" in said(acts)
+
+
+@pytest.mark.parametrize(
+    ("env", "home"),
+    [
+        (["HOME=/h"], ", with HOME=/h"),
+        (["HOME=/a", "HOME=/b"], ", with HOME=/b"),
+        (["HOME="], ", and HOME as the image's /etc/passwd has it for uid 0, or /"),
+        ([], ", and HOME as the image's /etc/passwd has it for uid 0, or /"),
+    ],
+)
+def test_home_is_told_as_far_as_it_is_known(env, home):
+    config = configs.small()
+    config["process"]["env"] = ["A=1", "A=2", *env]
+    told = said(foretold(config)[1])
+    count = 1 + bool(home.startswith(", with"))
+    variables = "1 variable" if count == 1 else "2 variables"
+    assert f"give the payload the {variables} of process.env{home}" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "env", "cwd", "sought", "executed"),
+    [
+        ("sh", ["PATH=/bin:/x"], "/", "look for sh in /bin, /x", "execute /bin/sh or /x/sh as: sh"),
+        ("sh", ["PATH=:b"], "/w", "look for sh in /w/., /w/b", "execute /w/./sh or /w/b/sh as: sh"),
+        ("./sh", [], "/w", "see that /w/./sh is there", "execute /w/./sh as: ./sh"),
+        ("sh", [], "/", "look for sh in no directory", "execute sh as: sh"),
+    ],
+)
+def test_the_places_of_the_program_are_told_without_the_image(name, env, cwd, sought, executed):
+    config = configs.small()
+    config["process"] |= {"args": [name], "env": env, "cwd": cwd}
+    _, acts = foretold(config)
+    assert sought in said(acts)
+    (last,) = [act for act in acts if act.step.describe() == executed]
+    lost = 'exec: "sh": executable file not found in $PATH, which config.json lacks'
+    assert last.cannot == (lost if "no directory" in sought else "")
+
+
+@pytest.mark.parametrize("name", ["sh", "./sh", "/bin/sh"])
+def test_the_places_are_those_where_create_looks(name, tmp_path):
+    """Where the program is at every place, create finds all that were told."""
+    process = {"args": [name], "cwd": "/w", "env": ["PATH=/bin:/x:b::", "A=1", "HOME=", "A=2", "HOME=/h"]}
+    for place in ("bin", "x", "w/b", "w"):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / place / "sh").touch(0o755)
+    config = configs.small()
+    config["process"] |= process
+    order = rehearsal.order(foretold(config)[0], Surroundings(HOST))
+    root = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    try:
+        env = program.environment(process["env"], 0, root)
+        found = program.candidates(name, env, process["cwd"], root)
+    finally:
+        os.close(root)
+    assert order.env == env
+    assert list(dict.fromkeys(order.candidates)) == found
+
+
+def test_foretelling_changes_nothing_and_is_repeatable():
+    config = rich()
+    before = copy.deepcopy(config)
+    first, second = (foretold(config)[1] for _ in range(2))
+    assert config == before
+    assert [(act.step, act.cannot) for act in first] == [(act.step, act.cannot) for act in second]
+    assert all(isinstance(act.step, Step) for act in first)
