@@ -104,36 +104,34 @@ def _said(value: object, *, whole: bool) -> str:
 
 def without(config: Any, steps: list[AwaitedStep]) -> Any:
     """Return the config without those keys, so that a plan of the rest can be made."""
-    linux = dict(config.get("linux") or {})
+    rest = config
     for step in steps:
         if step.key == _USER:
-            linux["namespaces"] = [each for each in linux["namespaces"] if each["type"] != "user"]
-        elif step.key == _UNIT:
-            del linux["cgroupsPath"]
-        elif step.key.startswith(_LIMITS):
-            name = step.key.rpartition(".")[2]
-            linux["resources"] = {
-                key: each for key, each in linux["resources"].items() if key != name
-            }
-        elif step.key.startswith("linux."):
-            linux.pop(step.key.partition(".")[2], None)
-    rest = {**config, "process": dict(config["process"])}
-    for step in steps:
-        if step.key.startswith("process."):
-            rest["process"].pop(step.key.partition(".")[2], None)
-    if "mounts" in config:
-        rest["mounts"] = [_unmapped(mount) for mount in config["mounts"]]
-    return {**rest, "linux": linux} if "linux" in config else rest
+            others = [each for each in rest["linux"]["namespaces"] if each["type"] != "user"]
+            rest = {**rest, "linux": {**rest["linux"], "namespaces": others}}
+        elif not step.place.startswith("mount "):
+            rest = _dropped(rest, step.key.split("."))
+    if any(step.place.startswith("mount ") for step in steps):
+        rest = {**rest, "mounts": [_unmapped(mount) for mount in rest["mounts"]]}
+    return rest
+
+
+def _dropped(block: Any, way: list[str]) -> Any:
+    """Return an object without the member to which a way leads, if it is there."""
+    name, *below = way
+    if name not in block:
+        return block
+    if below:
+        return {**block, name: _dropped(block[name], below)}
+    return {key: each for key, each in block.items() if key != name}
 
 
 def _unmapped(mount: Any) -> Any:
-    """Return a mount without id mappings, if those are among what is awaited."""
-    if not supported.wanting({"mounts": [mount]}):  # type: ignore[typeddict-item] # all it looks at
-        return mount
+    """Return a mount without id mappings."""
     options = [
         option
         for option in mount.get("options", ())
         if words.MOUNT_OPTIONS.get(option.partition("=")[0], "")[:1] != ("idmap",)
     ]
-    kept = {key: each for key, each in mount.items() if key not in ("uidMappings", "gidMappings")}
-    return {**kept, "options": options}
+    kept = _dropped(_dropped(mount, ["uidMappings"]), ["gidMappings"])
+    return {**kept, "options": options} if "options" in mount else kept

@@ -70,6 +70,8 @@ def _prepare(told: Forecast) -> Told:
     """Tell what parent.Birth._prepare does, and the claim before it."""
     plan, directory = told.plan, f"{told.root}/{told.plan.id}"
     yield from told.wait_for("first")
+    rootfs = plan.rootfs.directory
+    yield PARENT, Deed("rootfs", f"see that {rootfs} is a directory", path=rootfs)
     if plan.mount_label:
         said = f"see that SELinux is on, to label mounts {plan.mount_label}"
         yield PARENT, Deed("selinux", said)

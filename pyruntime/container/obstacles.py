@@ -246,6 +246,7 @@ _CALLS: dict[str, Callable[[Any, Plan, Surroundings], str]] = {
 }
 _DEEDS: dict[str, Callable[[Any, Plan, Surroundings], str]] = {
     "selinux": _selinux,
+    "rootfs": _fault,
     "claim": _fault,
     "program": _named("the seccomp filter"),
     "module": _module,
@@ -255,6 +256,7 @@ _DEEDS: dict[str, Callable[[Any, Plan, Surroundings], str]] = {
     "clone": _clone,
     "oom": _oom,
     "isolate": _administration,
+    "loopback": lambda _step, _plan, around: _lacks(around, "CAP_NET_ADMIN"),
     "procfs": _administration,
     "readonly": _administration,
     "propagation": _administration,

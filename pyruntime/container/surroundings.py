@@ -162,11 +162,11 @@ def _filter(wanted: FilterStep | None, directory: str) -> tuple[bytes | None, bo
 
 def _faults(plan: Plan, root: str) -> Iterator[tuple[str, str]]:
     """Yield what cannot be used, and why."""
+    if fault := _absent(f"{plan.rootfs.directory}/."):
+        yield plan.rootfs.directory, fault
     for path in dict.fromkeys(_paths(plan)):
-        try:
-            posix.stat(path)
-        except OSError as error:
-            yield path, errors.reason(error.errno or 0)
+        if fault := _absent(path):
+            yield path, fault
     for path in (root, plan.cgroup.directory):
         if fault := _unwritable(path):
             yield path, fault
@@ -181,9 +181,17 @@ def _faults(plan: Plan, root: str) -> Iterator[tuple[str, str]]:
         yield "resctrl", fault
 
 
+def _absent(path: str) -> str:
+    """Say why a path leads to nothing."""
+    try:
+        posix.stat(path)
+    except OSError as error:
+        return errors.reason(error.errno or 0)
+    return ""
+
+
 def _paths(plan: Plan) -> Iterator[str]:
     """Yield the files of the host that must be there."""
-    yield plan.rootfs.directory
     yield from plan.namespaces.paths.values()
     yield from (step.source for step in plan.mounts if step.kind == "bind" and not step.remount)
     for name, steps in plan.hooks.items():

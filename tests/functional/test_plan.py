@@ -1,5 +1,6 @@
 """`plan` tells what create does, and does nothing: held to what strace(1) sees of both."""
 
+import ctypes
 import json
 import os
 import re
@@ -10,6 +11,9 @@ from pathlib import Path
 import busybox
 import pytest
 
+from pyruntime.feature import capabilities
+
+PR_CAPBSET_DROP = 24
 STRACED = pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 NOBODY = 65534
 MADE = "move_mount,mknodat,symlinkat,sethostname,pivot_root,prlimit64,setresgid,setresuid,capset,execve"
@@ -181,6 +185,35 @@ def test_a_user_in_an_empty_directory_is_told_what_he_cannot_do(rich, launcher, 
     assert re.search(r"make the cgroup .* \[cannot: this user may not write to /sys/fs/cgroup", done.stdout)
 
 
+def without(number):
+    """Return what makes a program start without a capability: its bounding set lacks it."""
+
+    def drop():
+        assert ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0
+
+    return drop
+
+
+# Those of the payload, those that create needs, and some that one might take for such.
+TAKEN = (
+    "AUDIT_WRITE KILL NET_BIND_SERVICE SYS_ADMIN SETUID SETGID SETPCAP NET_ADMIN"
+    " CHOWN DAC_OVERRIDE FOWNER MKNOD SYS_CHROOT SYS_NICE SYS_PTRACE BPF"
+)
+
+
+@pytest.mark.parametrize("name", [f"CAP_{name}" for name in TAKEN.split()])
+def test_a_run_fails_for_want_of_a_capability_where_the_plan_says_so(
+    rich, launcher, containers, runtime, name
+):
+    """Root without one capability: what the plan marks and what the kernel says are one."""
+    number = capabilities.NUMBERS[name]
+    document = planned(runtime, rich, preexec_fn=without(number))
+    marks = {step["does"]: step["cannot"] for step in document["steps"] if step["cannot"]}
+    done = runtime("run", "--bundle", rich.path, "c1", preexec_fn=without(number))
+    assert bool(marks) == bool(done.returncode), (marks, done.stderr)
+    assert not done.returncode or name in done.stderr or set(marks.values()) == {f"needs {name}"}
+
+
 def test_the_filter_is_as_large_as_it_was_told_and_lies_where_it_was_told(rich, runtime, containers):
     def program():
         return next(step for step in planned(runtime, rich)["steps"] if step["kind"] == "program")
@@ -231,6 +264,7 @@ def test_what_is_missing_is_marked(runtime, bundle):
     marked = [line.strip() for line in done.stdout.splitlines() if "[cannot: " in line]
     gone = "[cannot: no such file or directory]"
     assert [line for line in marked if "class of service" not in line] == [
+        f"see that {bundle.rootfs} is a directory {gone}",
         f"open the time namespace /no/time, to be joined {gone}",
         f"mount {bundle.rootfs} onto itself, with all mounts below it {gone}",
         f"bind /no/such on /a {gone}",

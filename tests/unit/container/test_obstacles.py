@@ -73,6 +73,7 @@ def reason_of(begin, found):
         ("now make", "CAP_SYS_ADMIN"),
         ("join the pid namespace", "CAP_SYS_ADMIN"),
         ("move the network device", "CAP_NET_ADMIN"),
+        ("bring up the loopback interface", "CAP_NET_ADMIN"),
         ("schedule by", "CAP_SYS_NICE"),
         ("give the listener", "CAP_SYS_PTRACE"),
         ("drop ", "CAP_SETPCAP"),

@@ -64,6 +64,11 @@ def test_what_is_not_there_is_told_by_its_name(tmp_path, built):
     }
 
 
+def test_a_rootfs_that_is_a_file_is_told(tmp_path, built):
+    (tmp_path / "rootfs").touch()
+    assert looked(tmp_path, configs.small()).faults == {str(tmp_path / "rootfs"): "not a directory"}
+
+
 def test_a_native_program_that_was_never_built_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(player, "_NAME", "nosuch")
     (tmp_path / "rootfs").mkdir()
