@@ -95,14 +95,14 @@ def begin(
         raise errors.AlreadyExists
     config, raw = read.read(bundle)
     warnings = check.check(config)
+    if (config.get("linux") or {}).get("mountLabel"):
+        from pyruntime.feature import mountlabel
+
+        warnings += mountlabel.check(config)
     plan = Plan(config, host.look(), id, place(bundle), wishes)
     if warnings or plan.warnings:
         _warn([*warnings, *plan.warnings])
     _check_rootfs(plan)
-    if plan.mount_label:
-        from pyruntime.feature import mountlabel
-
-        mountlabel.check()
     entry.make(root)
     try:
         lock = entry.lock()

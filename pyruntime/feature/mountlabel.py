@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import posix
 
-from pyruntime import errors
 from pyruntime.feature import host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.feature.mounts import MountStep
+    from pyruntime.spec.shapes import Config
 
 _UNLABELLED = ("bind", "proc", "sysfs", "cgroup2")
 _CONTEXTS = ("context", "fscontext", "defcontext", "rootcontext")
@@ -32,17 +32,17 @@ def plan(steps: list[MountStep], label: str) -> None:
             step.options.append(("context", label))
 
 
-def check() -> None:
-    """Say early and plainly that there is no SELinux to read the label.
+def check(config: Config) -> list[str]:
+    """Leave the label out of `config` where no SELinux reads it; return the warning of that.
 
-    Raises:
-        Unsupported: SELinux is absent or off.
+    Nothing is lost by going on: a label of files keeps out nobody where nobody looks at it. A label
+    of the process is an error there, since the confinement that it asks for would be missing
+    (confinement.py).
     """
-    if not host.selinux_enabled():
-        raise errors.Unsupported(
-            "linux.mountLabel: selinux label is specified in config, but selinux is disabled or not"
-            " supported; leave the label out"
-        )
+    if host.selinux_enabled():
+        return []
+    del config["linux"]["mountLabel"]
+    return ["linux.mountLabel: SELinux is off on this host, the mounts bear no label"]
 
 
 def apply(mounted: int, label: str) -> None:

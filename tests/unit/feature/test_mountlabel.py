@@ -2,7 +2,6 @@
 
 import pytest
 
-from pyruntime import errors
 from pyruntime.feature import host, masks, mountlabel, mounts, oddmounts
 from pyruntime.kernel import door, mount
 
@@ -110,12 +109,16 @@ def test_selinux_is_on_where_its_file_system_can_be_written(monkeypatch, kind, f
     assert host.selinux_enabled() is enabled
 
 
-def test_a_label_without_selinux_is_refused_by_name(monkeypatch):
+def test_without_selinux_the_label_is_left_out_with_a_warning_that_names_the_key(monkeypatch):
     selinux(monkeypatch, None, 0)
-    with pytest.raises(errors.Unsupported) as caught:
-        mountlabel.check()
-    told = caught.value.say()
-    assert told.startswith("linux.mountLabel: selinux label is specified in config, but selinux is")
-    assert told.endswith("leave the label out")
+    config = {"mounts": [], "linux": {"mountLabel": LABEL, "maskedPaths": ["/a"]}}
+    told = mountlabel.check(config)
+    assert told == ["linux.mountLabel: SELinux is off on this host, the mounts bear no label"]
+    assert config == {"mounts": [], "linux": {"maskedPaths": ["/a"]}}
+
+
+def test_with_selinux_the_label_stays(monkeypatch):
     selinux(monkeypatch, 0xF97CFF8C, 0)
-    mountlabel.check()
+    config = {"linux": {"mountLabel": LABEL}}
+    assert mountlabel.check(config) == []
+    assert config == {"linux": {"mountLabel": LABEL}}
