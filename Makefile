@@ -19,8 +19,8 @@ VENV = build/venv/bin
 # How many generated inputs each property is tried with in `make property-long`.
 CASES = 20000
 
-.PHONY: help demo test check unit functional property property-long security \
-        bench build install uninstall clean dist ready-demo ready-test
+.PHONY: help demo test check unit functional property property-long security suite \
+        bench build install uninstall clean dist ready-demo ready-test ready-suite
 .DEFAULT_GOAL = help
 
 help: ## show this
@@ -51,6 +51,9 @@ property-long: ready-test ## the same for hours, CASES=20000 of each
 
 security: ready-test ## one test for each known attack (needs root)
 	@$(VIEW) $(PYTEST) tests/security
+
+suite: ready-suite ## the validation suite of runtime-tools (needs root, Go 1.21)
+	@$(VIEW) $(PYTEST) tests/integration
 
 bench: ready-test ## time the commands against runc and crun (needs root)
 	@integration/bench/run $(BENCH)
@@ -85,7 +88,7 @@ clean: ## remove what was built
 	find pyruntime tests bundles integration -name __pycache__ -prune -exec rm -rf {} +
 
 # What apt installs must be there before anything is compiled.
-ready-demo ready-test: ready-%:
+ready-demo ready-test ready-suite: ready-%:
 	@integration/setup $*
 	@$(MAKE) --no-print-directory -s build
 

@@ -1,7 +1,8 @@
 """What all tests share: who may run, and a bench to run containers on.
 
-Tests of functional/ and security/ need root and the private view that in_view.py makes; `make test`
-runs all of pytest in it, and a plain `pytest tests/functional` as root starts itself anew in it.
+Tests of functional/, security/ and integration/ need root and the private view that in_view.py
+makes; `make test` runs all of pytest in it, and a plain `pytest tests/functional` as root starts
+itself anew in it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ sys.path[:0] = [path for path in (str(TREE), str(TESTS), str(TREE / "bundles")) 
 import busybox  # noqa: E402 - needs the path above
 import in_view  # noqa: E402
 
-CONTAINER_TESTS = {"functional", "security"}
+CONTAINER_TESTS = {"functional", "security", "integration"}
 CGROUPS = Path(in_view.CGROUPS)
 SECONDS = 20.0
 
