@@ -10,7 +10,6 @@ import subprocess
 import sys
 
 import pytest
-
 from conftest import TREE
 
 HERE = TREE / "integration" / "runtime-tools"
@@ -67,7 +66,7 @@ def test_result_is_as_expected(name, suite, launcher):
         ("ok 1 - a\n1..2\n", "", "fail"),
         ("ok 1 - a\n", "", "fail"),
         ("", "", "fail"),
-        ("1..0\n  ---\n  {\n    \"error\": \"hook ran twice\"\n  }\n", "", "fail"),
+        ('1..0\n  ---\n  {\n    "error": "hook ran twice"\n  }\n', "", "fail"),
         ("Bail out! no rootfs\n1..0\n", "", "fail"),
         ("ok 1 - a\n1..1\n", "exit status 1", "fail"),
     ],
