@@ -30,7 +30,7 @@ MNT_DETACH = 2
 PR_SET_CHILD_SUBREAPER = 36
 CAP_SYS_RESOURCE = 24
 CGROUPS = "/sys/fs/cgroup"
-KILL_SECONDS = 10.0
+KILL_SECONDS = 60.0
 
 # crun 1.8.1 gives up when it may not lift RLIMIT_MEMLOCK, which Linux has not needed for BPF since
 # 5.11. Every other limit keeps its real result.

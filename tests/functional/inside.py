@@ -94,7 +94,7 @@ def unmount(point):
     subprocess.run(["umount", "--recursive", "--lazy", str(point)], check=True)
 
 
-def eventually(question, seconds=5.0):
+def eventually(question, seconds=60.0):
     """Ask until the answer is true; return it."""
     limit = time.monotonic() + seconds
     while not (answer := question()):

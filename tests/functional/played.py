@@ -36,7 +36,7 @@ class Played:
     def __init__(self, program, directory, *, waits=True, prepare=None, **wishes):
         self.directory = directory
         self.here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.here.settimeout(20)
+        self.here.settimeout(90)
         self.go = self.result = None
         if waits:
             self.go, self.result = (self._fifo(name) for name in ("go", "result"))

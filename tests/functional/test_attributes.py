@@ -206,7 +206,9 @@ def test_a_deadline_process_comes_to_life(bundle, runtime, containers, process, 
         assert attributes(containers.state("c1")["pid"])[0] == SCHED_DEADLINE
         assert runtime("start", "c1").returncode == 0
     pid = containers.state("c1")["pid"]
-    assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\x0060\0"
+    # It is empty for a moment within execve.
+    command = inside.eventually(Path(f"/proc/{pid}/cmdline").read_bytes)
+    assert command == b"sleep\x0060\0"
     assert attributes(pid) == (SCHED_DEADLINE, 0, 0, 0, 4200000, 10000000, 20000000)
 
 

@@ -55,7 +55,7 @@ class Measured:
         with tempfile.TemporaryFile() as out:
             command = [*PYTHON, "-c", text]
             status = subprocess.call(
-                command, cwd=self.scratch, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=20
+                command, cwd=self.scratch, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=90
             )
             out.seek(0)
             said = out.read().decode()

@@ -200,7 +200,7 @@ def by_shell(launcher, containers, bundle, prologue, *flags, opened="", **option
     line = shlex.join([*words, "run", *flags, "--bundle", str(bundle.save()), "c1"])
     return subprocess.run(
         ["sh", "-c", f"{prologue} exec {line} {opened}"], stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=20, check=False, **options,
+        capture_output=True, text=True, timeout=90, check=False, **options,
     )  # fmt: skip
 
 

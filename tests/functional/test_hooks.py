@@ -194,7 +194,7 @@ def test_a_hook_may_take_its_time_but_not_more(launcher, runtime, tmp_path, cont
         path = tmp_path / name
         busybox.bundle("plain", str(path), ["sleep", "1000"])
         config = json.loads((path / "config.json").read_text())
-        config["hooks"] = {name: [{"path": "/bin/sleep", "args": ["sleep", "30"], "timeout": 1}]}
+        config["hooks"] = {name: [{"path": "/bin/sleep", "args": ["sleep", "300"], "timeout": 1}]}
         (path / "config.json").write_text(json.dumps(config))
         began = time.monotonic()
         done = runtime("run", "--detach", "--bundle", path, name)
@@ -204,7 +204,7 @@ def test_a_hook_may_take_its_time_but_not_more(launcher, runtime, tmp_path, cont
         outcomes = list(pool.map(one, ORDER[:5]))
     for name, done, seconds in outcomes:
         failed(done, f"error running {name} hook #0: hook ran past specified timeout of 1.0s")
-        assert 1 <= seconds < 10, name
+        assert 1 <= seconds < 60, name
     assert containers.ids() == []
 
 
@@ -223,7 +223,7 @@ def test_a_hook_may_leave_a_daemon_that_holds_its_pipes(journal, live, name):
     journal.hook(name, "sleep 1000 & echo $! > {at}/daemon; sleep 0.01")
     began = time.monotonic()
     live()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     if name in RUNTIMES:  # the other two end with the pid namespace of the container
         os.kill(int(journal.text("daemon")), signal.SIGKILL)
 
@@ -299,7 +299,7 @@ def test_a_hook_may_have_all_the_time_in_the_world(journal, live, name, seconds)
 
 
 def test_a_poststop_hook_that_takes_too_long_is_killed_and_the_next_is_run(journal, runtime, bundle):
-    journal.hook("poststop", "sleep 30", timeout=1)
+    journal.hook("poststop", "sleep 300", timeout=1)
     journal.hook("poststop", "echo second >> {at}/order")
     assert_done(runtime("create", "--bundle", bundle.save(), "c1"))
     done = runtime("delete", "--force", "c1")
@@ -310,8 +310,10 @@ def test_a_poststop_hook_that_takes_too_long_is_killed_and_the_next_is_run(journ
 
 def test_the_program_runs_before_poststart_hooks_and_not_before_the_others(journal, live):
     """config.md, "Poststart": after the user-specified process is executed."""
-    for name in ("createRuntime", "poststart"):
-        journal.hook(name, "tr '\\0' ' ' < /proc/$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/')/cmdline > {at}/{name}")
+    pid = "pid=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/')"
+    read = "tr '\\0' ' ' < /proc/$pid/cmdline > {at}/{name}"
+    for name in ("createRuntime", "poststart"):  # it is empty for a moment within execve
+        journal.hook(name, f"{pid}; until [ -s {{at}}/{{name}} ]; do {read}; done")
     live()
     assert journal.text("poststart") == "sleep 1000 "
     assert "pyruntime" in journal.text("createRuntime")
@@ -333,7 +335,7 @@ def test_a_failed_poststart_hook_kills_the_container(journal, runtime, bundle, c
     journal.hook("poststop", "echo poststop >> {at}/order")
     done = attempt(runtime, bundle, "poststart")
     failed(done, "error running poststart hook #0: exit status 1, stdout: no, stderr: ")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while json.loads(runtime("state", "c1").stdout)["status"] != "stopped":
         assert time.monotonic() < deadline
     assert journal.order() == []

@@ -46,7 +46,7 @@ class Installed:
 
     @staticmethod
     def _run(*words, **options):
-        return subprocess.run(words, capture_output=True, text=True, timeout=20, **options)
+        return subprocess.run(words, capture_output=True, text=True, timeout=90, **options)
 
 
 def make_install(prefix, **variables):
@@ -289,7 +289,7 @@ def test_a_short_command_opens_no_file_of_the_standard_library(kept, tmp_path, w
     trace = tmp_path / "trace"
     command = ["strace", "-qq", "-o", trace, "-e", "trace=open,openat,stat,newfstatat,readlink,getdents64"]
     line = [*command, kept.launcher, "--root", tmp_path / "none", *words]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=90)
     assert "container does not exist" in done.stderr
     opened = [each.split('"')[1] for each in trace.read_text().splitlines() if '"/' in each]
     foreign = [path for path in opened if not path.startswith(str(tmp_path / "none"))]

@@ -46,7 +46,7 @@ def said(installed):
         code = compile(FRAME.replace("PIECE", piece), "piece", "exec", dont_inherit=True)
         head = marshal.dumps((code, ()))
         installed.code.write_bytes(MAGIC_NUMBER + len(head).to_bytes(4, "little") + head + b"rest")
-        done = subprocess.run([installed.launcher, "one", b"\xfftwo"], capture_output=True, timeout=20)
+        done = subprocess.run([installed.launcher, "one", b"\xfftwo"], capture_output=True, timeout=90)
         assert (done.returncode, done.stderr) == (0, b"")
         return done.stdout.decode().splitlines()
 
@@ -117,6 +117,6 @@ def test_an_error_of_the_code_itself_is_told(installed, said):
     code = compile("raise ValueError('broken')", "piece", "exec", dont_inherit=True)
     head = marshal.dumps((code, ()))
     installed.code.write_bytes(MAGIC_NUMBER + len(head).to_bytes(4, "little") + head + b"rest")
-    done = subprocess.run([installed.launcher, "state"], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([installed.launcher, "state"], capture_output=True, text=True, timeout=90)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.endswith("ValueError: broken\n")

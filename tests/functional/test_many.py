@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 COUNT, AT_ONCE = 200, 8
-SECONDS = 5.0
+SECONDS = 60.0
 
 
 def family():

@@ -47,7 +47,7 @@ def defend(root):
     tree = mount.fsmount(context)
     first = path.make_directory(root, "/holder")
     mount.move_mount(tree, first)
-    for _ in range(ROUNDS):
+    while outcomes.total() < ROUNDS or (undecided(outcomes) and outcomes.total() < 50 * ROUNDS):
         clone = mount.open_tree(tree, "")
         try:
             attach.onto_directory(root, "/shared/a/b", clone)
@@ -60,6 +60,11 @@ def defend(root):
                     door.call("umount2", f"/proc/self/fd/{clone}", 2)
             os.close(clone)
     return outcomes
+
+
+def undecided(outcomes):
+    """Tell whether only one of the two came to anything yet, as on a machine that is busy."""
+    return "mounted" not in outcomes or len(outcomes) < 2
 
 
 def attached(clone):

@@ -109,9 +109,9 @@ def test_a_killed_hook_is_told_with_the_signal(play, number, told):
 def test_a_hook_that_takes_too_long_is_killed(play, tmp_path):
     began = time.monotonic()
     pid = tmp_path / "pid"
-    player = play(**RAN, hooks=[hook(f"echo $$ > {pid}; echo x; exec sleep 30", timeout=1)])
-    failed(player, "0: hook ran past specified timeout of 1.0s")
-    assert 0.9 < time.monotonic() - began < 5
+    player = play(**RAN, hooks=[hook(f"echo $$ > {pid}; echo x; exec sleep 90", timeout=3)])
+    failed(player, "0: hook ran past specified timeout of 3.0s")
+    assert 2.9 < time.monotonic() - began < 60
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
 
@@ -122,24 +122,24 @@ def test_output_does_not_stop_the_clock(play):
         play(**RAN, hooks=[hook("while :; do echo x; done", timeout=1)]),
         "0: hook ran past specified timeout of 1.0s",
     )
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 60
 
 
 def test_a_hook_that_closed_its_output_is_still_waited_for(play, tmp_path):
     log = tmp_path / "log"
     play(
-        **RAN, hooks=[hook(f"exec >&- 2>&- <&-; /bin/sleep 0.3; echo done > {log}", timeout=10)]
+        **RAN, hooks=[hook(f"exec >&- 2>&- <&-; /bin/sleep 0.3; echo done > {log}", timeout=90)]
     ).payload()
     assert log.read_text() == "done\n"
 
 
 def test_a_daemon_that_keeps_the_output_open_does_not_hang_the_start(play):
     began = time.monotonic()
-    player = play(**RAN, hooks=[hook("/bin/sleep 20 & echo $! >&2; exit 4")])
+    player = play(**RAN, hooks=[hook("/bin/sleep 300 & echo $! >&2; exit 4")])
     assert player.heard() == ""
     player.start()
     assert player.ended() == 1
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     told = player.told()
     assert told.startswith(
         "error running startContainer hook #0: exit status 4, stdout: , stderr: "

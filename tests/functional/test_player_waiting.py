@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from functional import inside
 from functional.played import fields, shell
 
 from pyruntime.feature import capabilities, confinement
@@ -31,6 +32,7 @@ def nothing_but(count):
 def test_created_is_the_end_of_the_socket_and_the_payload_waits_for_the_go(play):
     player = play(**shell("echo ran"))
     assert player.heard() == ""
+    inside.eventually(lambda: player.fields()["State"] == "S (sleeping)")
     time.sleep(0.1)
     assert (player.said(), player.fields()["State"]) == ("", "S (sleeping)")
     player.start()
@@ -260,11 +262,11 @@ def test_a_shared_pid_namespace_is_joined_by_a_child(play, shared, late_filter):
         filter=nothing_but(1), uid=1000, capabilities=caps_of_a_box(),
     )  # fmt: skip
     outside = player.pid
-    inside = int(player.heard().removeprefix("pid "))
+    within = int(player.heard().removeprefix("pid "))
     assert player.ended() == 0  # the middle one is gone
-    assert inside != outside
-    player.pid, player.status = inside, None
-    assert os.readlink(f"/proc/{inside}/ns/pid") == os.readlink(f"/proc/{shared}/ns/pid")
+    assert within != outside
+    player.pid, player.status = within, None
+    assert os.readlink(f"/proc/{within}/ns/pid") == os.readlink(f"/proc/{shared}/ns/pid")
     told = player.fields()
     assert (told["PPid"], told["Uid"].split()[0]) == (str(os.getpid()), "1000")
     player.here.send(b"proceed")
@@ -280,9 +282,9 @@ def test_a_shared_pid_namespace_is_joined_by_a_child(play, shared, late_filter):
 def test_the_child_in_a_shared_pid_namespace_ends_with_the_runtime(play, shared):
     space = os.open(f"/proc/{shared}/ns/pid", os.O_RDONLY)
     player = play(joined_pid=space)
-    inside = int(player.heard().removeprefix("pid "))
+    within = int(player.heard().removeprefix("pid "))
     assert player.ended() == 0
-    player.pid, player.status = inside, None
+    player.pid, player.status = within, None
     player.here.close()
     assert player.ended() in (1, -signal.SIGPIPE)
     assert player.said() == ""

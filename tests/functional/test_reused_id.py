@@ -5,6 +5,9 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
+
+from functional import inside
 
 
 def spawn(launcher, containers, *words):
@@ -27,11 +30,11 @@ def test_a_failed_create_leaves_a_later_container_of_the_id_alone(
     while not going.exists():
         assert slow.poll() is None
         time.sleep(0.01)
-    assert runtime("delete", "--force", "c1", timeout=30).returncode == 0
+    assert runtime("delete", "--force", "c1").returncode == 0
     bundle.config = plain
     bundle.config["process"]["args"] = ["sleep", "100"]
     assert runtime("create", "--bundle", bundle.save(), "c1").returncode == 0
-    assert slow.wait(30) != 0
+    assert slow.wait(90) != 0
     assert json.loads(runtime("state", "c1").stdout)["status"] == "created"
     assert runtime("start", "c1").returncode == 0
     assert json.loads(runtime("state", "c1").stdout)["status"] == "running"
@@ -46,9 +49,11 @@ def test_the_end_of_a_run_leaves_a_later_container_of_the_id_alone(
     while not (containers.root / "c1/state.json").exists():
         assert first.poll() is None
         time.sleep(0.01)
+    payload = Path(f"/proc/{containers.state('c1')['pid']}/cmdline")
+    inside.eventually(lambda: payload.read_bytes().startswith(b"sleep"))  # its birth is over
     os.kill(first.pid, signal.SIGSTOP)
     assert runtime("delete", "--force", "c1").returncode == 0
     assert runtime("create", "--bundle", bundle.path, "c1").returncode == 0
     os.kill(first.pid, signal.SIGCONT)
-    assert first.wait(20) == 128 + signal.SIGKILL
+    assert first.wait(90) == 128 + signal.SIGKILL
     assert json.loads(runtime("state", "c1").stdout)["status"] == "created"

@@ -230,7 +230,7 @@ def test_an_absent_agent_while_the_last_steps_wait(fails, both, tmp_path):
     notify(both, tmp_path / "nobody", *LAST_STEPS)
     began = time.monotonic()
     fails("nobody: no such file or directory")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < listener._PATIENCE_S
 
 
 def test_an_agent_that_lets_go_of_the_listener(bundle, runtime, agents, tmp_path):
@@ -256,7 +256,7 @@ def test_a_filter_that_forbids_to_tell_of_its_listener(fails, both, agents, tmp_
     )
     began = time.monotonic()
     fails("does the seccomp profile allow write?")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < listener._PATIENCE_S
 
 
 def test_an_agent_that_goes_before_the_last_steps_are_done(bundle, runtime, agents, tmp_path):
@@ -318,7 +318,7 @@ def test_an_agent_that_takes_nothing_is_not_waited_for(monkeypatch, tmp_path):
         began = time.monotonic()
         with pytest.raises(errors.KernelError) as failure:
             listener.send(str(tmp_path / "busy"), "{}", 0)
-        assert 0.9 < time.monotonic() - began < 5
+        assert 0.9 < time.monotonic() - began < 30
     assert "the agent did not take it" in failure.value.say()
 
 

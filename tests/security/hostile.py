@@ -180,7 +180,7 @@ def alive(pid):
         return False
 
 
-def wait_for(question, seconds=5.0):
+def wait_for(question, seconds=60.0):
     """Ask until the answer is true or the time is up; return the last answer."""
     limit = time.monotonic() + seconds
     while not (answer := question()) and time.monotonic() < limit:

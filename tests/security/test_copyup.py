@@ -79,7 +79,7 @@ def test_devices_of_an_image_are_copied_and_not_opened(bundle, runtime, containe
     for name, number in numbers.items():
         os.mknod(image / name, 0o600 | stat.S_IFCHR, os.makedev(*number))
     os.mkfifo(image / "fifo")
-    done = runtime("create", "--bundle", bundle.save(), "c1", timeout=10)
+    done = runtime("create", "--bundle", bundle.save(), "c1")
     assert done.returncode == 0, done.stderr
     copy = f"/proc/{containers.state('c1')['pid']}/root/data"
     made = {name: os.lstat(f"{copy}/{name}") for name in numbers}
@@ -96,7 +96,7 @@ def test_no_device_is_opened_even_where_it_is_exchanged_for_a_file(bundle, runti
     os.mknod(node, 0o666 | stat.S_IFCHR, os.makedev(1, 8))  # random: endless to read
     with hostile.forked(lambda: exchanging(file, node)):
         for _ in range(ROUNDS):
-            done = runtime("run", "--bundle", bundle.save(), "c1", timeout=10)
+            done = runtime("run", "--bundle", bundle.save(), "c1")
             assert "internal error" not in done.stderr
             assert done.returncode == 0 or "copy up /data/file" in done.stderr, done.stderr
     assert runtime("state", "c1").returncode == 1
@@ -135,7 +135,7 @@ def test_a_raced_image_shows_nothing_of_the_host(bundle, runtime, image, outside
     before, outcomes = hostile.mountinfo(), {}
     with hostile.forked(lambda: exchanging(*pair)):
         for _ in range(ROUNDS):
-            done = runtime("run", "--bundle", bundle.path, "c1", timeout=10)
+            done = runtime("run", "--bundle", bundle.path, "c1")
             outcomes[done.returncode] = outcomes.get(done.returncode, 0) + 1
             assert "secret of the host" not in done.stdout
             assert "internal error" not in done.stderr
@@ -177,7 +177,7 @@ def test_nothing_of_the_image_is_opened_but_through_descriptors(
     trace = tmp_path / "trace"
     command = ["strace", "-f", "-qq", "-o", trace, "-e", "trace=open,openat,openat2,open_tree"]
     command += [launcher, "--root", containers.root, "run", "--bundle", bundle.save(), "c1"]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=180)
     looks = [line for line in trace.read_text().splitlines() if 'deep"' in line or '"file"' in line]
     reads = [line for line in looks if " openat(" not in line]  # by that the copies are made
     assert len(reads) == 4, looks  # each as a node, then for reading

@@ -95,7 +95,7 @@ FAILURES = {
     "noisy hook": {"hooks": {"createContainer": [
         {"path": "/bin/sh", "args": ["sh", "-c", "printf '\\377\\376\\200'; exit 3"]}]}},
     "slow hook": {"hooks": {"createContainer": [
-        {"path": "/bin/sleep", "args": ["sleep", "9"], "timeout": 1}]}},
+        {"path": "/bin/sleep", "args": ["sleep", "300"], "timeout": 1}]}},
     "mask that loops": {"maskedPaths": ["/loop"]},
     "mask below a file": {"maskedPaths": ["/etc/passwd/x"]},
     "read-only magic link": {"readonlyPaths": ["/proc/self/root/x", "/proc/self/cwd"]},
@@ -190,7 +190,7 @@ def traced(path, runtime, bundle, *more):
     command = ["strace", "-f", "-qq", "-s", "300", "-o", str(path), "-e", "trace=file,desc,pivot_root,execveat"]
     done = subprocess.run(
         [*command, *map(str, runtime), *more, "run", "--bundle", str(bundle), "c1"],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180,
     )  # fmt: skip
     lines = path.read_text(errors="replace").splitlines()
     start = next((n for n, line in enumerate(lines) if " pivot_root(" in line), None)

@@ -151,7 +151,9 @@ def test_cve_2016_9962_a_birth_shows_nothing_of_the_host(bundle, runtime, attack
     options = {"env": environment()}
     bundle.config["process"]["args"] = ["true"]
     bundle.save()
-    for number in range(BIRTHS):
+    for number in range(10 * BIRTHS):
+        if number >= BIRTHS and len(attacker.found()) > BIRTHS // 4:
+            break
         command = ("run", "create")[number % 4 == 0]
         done = runtime(command, "--bundle", bundle.path, "c1", **options)
         assert done.returncode == 0, done.stderr
@@ -267,7 +269,9 @@ def test_a_neighbour_in_the_pid_namespace_cannot_either(
     log = out / "found"
     inside.eventually(lambda: log.exists() and "scanning" in log.read_text())
     bundle.save()
-    for _ in range(25):
+    for number in range(250):
+        if number >= 25 and "sent" in log.read_text():
+            break
         runtime("run", "--bundle", bundle.path, "c1")
         assert hostile.alive(victim.pid), "killed by the runtime"
         runtime("delete", "--force", "c1")
