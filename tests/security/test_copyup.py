@@ -177,7 +177,7 @@ def test_nothing_of_the_image_is_opened_but_through_descriptors(
     trace = tmp_path / "trace"
     command = ["strace", "-f", "-qq", "-o", trace, "-e", "trace=open,openat,openat2,open_tree"]
     command += [launcher, "--root", containers.root, "run", "--bundle", bundle.save(), "c1"]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=180)
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
     looks = [line for line in trace.read_text().splitlines() if 'deep"' in line or '"file"' in line]
     reads = [line for line in looks if " openat(" not in line]  # by that the copies are made
     assert len(reads) == 4, looks  # each as a node, then for reading
