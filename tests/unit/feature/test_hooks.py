@@ -144,7 +144,7 @@ def test_hooks_run_one_after_the_other_until_one_fails(tmp_path):
 
 
 def test_a_failure_tells_status_and_both_outputs():
-    told = failure(script("echo out; echo err >&2; exit 3", timeout=5))
+    told = failure(script("echo out; echo err >&2; exit 3", timeout=90))
     assert told == "error running prestart hook #0: exit status 3, stdout: out, stderr: err"
 
 
@@ -160,9 +160,9 @@ def test_a_hook_that_is_not_there_is_named():
 
 def test_a_hook_that_takes_too_long_is_killed(tmp_path):
     began = time.monotonic()
-    told = failure(script(f"sleep 30; touch {tmp_path}/late", timeout=1))
+    told = failure(script(f"sleep 300; touch {tmp_path}/late", timeout=1))
     assert "hook ran past specified timeout of 1.0s" in told
-    assert 0.9 < time.monotonic() - began < 5
+    assert 0.9 < time.monotonic() - began < 60
     assert not (tmp_path / "late").exists()
 
 
@@ -173,8 +173,8 @@ def test_a_hook_may_have_more_time_than_one_poll_takes(seconds):
 
 def test_a_wait_that_is_cut_short_goes_on(monkeypatch):
     monkeypatch.setattr(hookrun, "_LONGEST_POLL", 5)
-    run(script("sleep 0.1", timeout=9))
-    assert "specified timeout of 1.0s" in failure(script("sleep 30", timeout=1))
+    run(script("sleep 0.1", timeout=90))
+    assert "specified timeout of 1.0s" in failure(script("sleep 300", timeout=1))
 
 
 def test_a_talkative_hook_neither_hangs_nor_fills_the_memory():
@@ -189,8 +189,8 @@ def test_output_that_is_no_text_is_told_all_the_same():
 
 def test_a_daemon_that_keeps_the_pipes_does_not_hold_the_hook(tmp_path):
     began = time.monotonic()
-    run(script(f"sleep 5 & echo $! > {tmp_path}/pid"))
-    assert time.monotonic() - began < 3
+    run(script(f"sleep 300 & echo $! > {tmp_path}/pid"))
+    assert time.monotonic() - began < 60
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
