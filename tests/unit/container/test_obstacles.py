@@ -151,7 +151,7 @@ def test_modules_that_are_off_are_told_with_the_cure():
     told = reason_of("see that AppArmor is on, to run the payload under the AppArmor profile profile", found)
     assert told.startswith('"profile" cannot be applied, AppArmor is not enabled on this host')
     assert "SELinux is disabled" in reason_of("see that SELinux is on, to run", found)
-    assert "SELinux is disabled" in reason_of("see that SELinux is on, to label mounts", found)
+    assert "SELinux is off" in reason_of("see that SELinux is on, to label mounts", found)
 
 
 def test_without_cgroup_v2_there_is_no_cgroup():
