@@ -34,17 +34,18 @@ def main(plan: Plan, line: Line, gifts: Gifts) -> NoReturn:
         posix.setsid()
         umask = posix.umask(0)
 
+        _enter_user_namespace(plan, line)
         _set_clocks(plan)
         namespaces.enter(plan.namespaces, gifts.namespaces)
         _set_names(plan)
-        root = _attach_root(plan, gifts)
-        late, anchors = _mount_all(plan, root, gifts)
+        root = _attach_root(plan, gifts, line)
+        late, anchors = _mount_all(plan, root, gifts, line)
         _make_devices(plan, root)
         _make_working_directory(plan, root)
         procfs_handle = _open_procfs(plan)
         labelling = _open_labelling(gifts)
         _let_parent_run_hooks(plan, line)
-        _run_create_container_hooks(plan, gifts, umask)
+        _run_create_container_hooks(plan, gifts, root, umask)
 
         rootfs.enter(plan.rootfs, root)
 
@@ -70,6 +71,14 @@ def main(plan: Plan, line: Line, gifts: Gifts) -> NoReturn:
         posix._exit(1)  # noqa: SLF001
 
 
+def _enter_user_namespace(plan: Plan, line: Line) -> None:
+    """Become root of the new user namespace, before anything is made that root shall own."""
+    if plan.user:
+        from pyruntime.container import mapping  # loaded by the parent
+
+        mapping.enter(plan, plan.user, line)
+
+
 def _set_clocks(plan: Plan) -> None:
     """Make the time namespace, before a joined mount namespace could give another /proc."""
     if plan.clocks:
@@ -86,22 +95,31 @@ def _set_names(plan: Plan) -> None:
             door.call(step.call, name, len(name))
 
 
-def _attach_root(plan: Plan, gifts: Gifts) -> int:
+def _attach_root(plan: Plan, gifts: Gifts, line: Line) -> int:
     """Cut the mount namespace off from the caller's and mount the rootfs."""
     if gifts.root is not None:
         return gifts.root
     rootfs.isolate(plan.rootfs)
+    if plan.user:
+        from pyruntime.container import mapping
+
+        return mapping.attach_root(plan, plan.user, line)
     return rootfs.attach(plan.rootfs)
 
 
 def _mount_all(
-    plan: Plan, root: int, gifts: Gifts
+    plan: Plan, root: int, gifts: Gifts, line: Line
 ) -> tuple[list[tuple[mounts.MountStep, int]], dict[str, int]]:
     """Take the mount list in order; return what becomes read-only late, and proc and sysfs."""
     late: list[tuple[mounts.MountStep, int]] = []
     anchors: dict[str, int] = {}
+    bind: mounts.Bind = mounts.bind
+    if plan.user:
+        from pyruntime.container import mapping
+
+        bind = mapping.binder(plan, line)
     for step in plan.mounts:
-        mounted = mounts.apply(step, root, gifts.namespaces.get("pid"))
+        mounted = mounts.apply(step, root, gifts.namespaces.get("pid"), bind)
         for covered in [place for place in anchors if _covers(step, place)]:
             posix.close(anchors.pop(covered))
         if mounted is not None and step.late:
@@ -136,8 +154,11 @@ def _let_parent_run_hooks(plan: Plan, line: Line) -> None:
         line.expect("hooked")
 
 
-def _run_create_container_hooks(plan: Plan, gifts: Gifts, umask: int) -> None:
-    """Run these in the container's namespaces, while their paths still are the caller's."""
+def _run_create_container_hooks(plan: Plan, gifts: Gifts, root: int, umask: int) -> None:
+    """Run these in the container's namespaces, while their paths still are the caller's.
+
+    They begin in the rootfs; by its path a container's root may not be allowed to go there.
+    """
     if not plan.hooks["createContainer"]:
         return
     from pyruntime.feature import hookrun  # loaded by the parent
@@ -145,7 +166,7 @@ def _run_create_container_hooks(plan: Plan, gifts: Gifts, umask: int) -> None:
     hookrun.run(
         plan.hooks["createContainer"],
         gifts.document("creating"),
-        directory=plan.rootfs.directory,
+        directory=root,
         environment={},
         umask=umask,
     )

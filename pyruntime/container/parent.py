@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from pyruntime.container.caller import Caller
     from pyruntime.container.claim import Claim
     from pyruntime.container.endowment import Endowment
+    from pyruntime.container.mapping import Mapping
     from pyruntime.container.plan import Plan
 
-_LONGEST_PID = 10
 _LIMIT_CURES = {errno.EPERM: "raising a hard limit needs CAP_SYS_RESOURCE"}
 _CGROUP_CURES = {
     errno.EACCES: "the cgroup is not delegated to this user",
     errno.EBUSY: "the cgroup has child cgroups with controllers",
-    errno.EPERM: "creating containers needs root, user namespaces are not supported yet",
+    errno.EPERM: "creating containers needs root, rootless ones are not supported yet",
     errno.ENOSPC: "a limit on the number of namespaces is reached: see /proc/sys/user",
     errno.EAGAIN: "a limit on the number of processes is reached",
     errno.ENOMEM: "has the init of the pid namespace to join ended?",
@@ -44,10 +44,8 @@ class Birth:
     """The parent's side of one birth: the state that grows and the way back."""
 
     __slots__ = (
-        "caller", "cgroup", "ending", "endowment", "entry", "gifts", "line", "lock", "pid", "pidfd",
-        "plan",
-        "state",
-        "undoing",
+        "caller", "cgroup", "ending", "endowment", "entry", "gifts", "line", "lock", "mapping",
+        "pid", "pidfd", "plan", "state", "undoing",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +60,7 @@ class Birth:
         self.gifts.parents += [each for each in (lock, ending) if each >= 0]
         self.line: talk.Line
         self.endowment: Endowment | None = None
+        self.mapping: Mapping | None = None
 
     def happen(self, root: str, raw: bytes) -> None:
         """Bring the container to life up to its native program's wait (or, in run, its execve).
@@ -96,6 +95,10 @@ class Birth:
 
             self.endowment = endowment.Endowment(self)
             self.endowment.prepare()
+        if plan.user:
+            from pyruntime.container import mapping
+
+            self.mapping = mapping.Mapping(self, plan.user)
         if any(plan.hooks.values()):
             from pyruntime.container import afterlife  # noqa: F401 - the child can load nothing
         gifts.activation = activation.words(self.caller)
@@ -135,15 +138,18 @@ class Birth:
             self.line, childs_end = talk.pair(self.ending)
         gifts.parents += [self.cgroup, self.line.fileno()]
         with doing("create the container's init", "", _CGROUP_CURES):
-            self.pid, self.pidfd = process.clone3(plan.namespaces.clone_flags(), self.cgroup)
+            clone = self.mapping.clone if self.mapping else process.clone3
+            self.pid, self.pidfd = clone(plan.namespaces.clone_flags(), self.cgroup)
         if self.pid == 0:
             init.main(plan, childs_end, gifts)
         self.undoing.append((self._end_child, False))
         childs_end.close()
         self._let_go()
         self.state["pid"] = self.pid
+        if self.mapping:
+            self.mapping.write()
         self._set_from_outside()
-        if self.endowment:
+        if self.endowment and not (self.mapping and plan.network_devices):
             self.endowment.give()
 
     def _set_from_outside(self) -> None:
@@ -170,11 +176,16 @@ class Birth:
         expected = self.plan.words()
         if self.endowment:
             replies["listener"] = self.endowment.hand_over
+        if self.mapping:
+            replies["entered"] = self.mapping.give
         try:
             while (message := self.line.hear()) is not None:
                 word, text = message
                 if word == "failed":
                     raise errors.ChildFailed(text)
+                if word == "source" and self.mapping and "ready" in expected:
+                    self.mapping.lend(text)
+                    continue
                 if expected[:1] != [word]:
                     raise errors.ChildFailed(f"the container's init said {word!r} out of turn")
                 del expected[0]
@@ -229,21 +240,10 @@ class Birth:
             scheduling.apply(self.plan.scheduler, self.pid)
 
     def _adopt(self, digits: str) -> None:
-        """Take the process in the joined pid namespace for the container's.
+        """Take the process in the joined pid namespace for the container's."""
+        from pyruntime.container import adopting
 
-        It is our child by CLONE_PARENT, and its maker, which was our first child, ends now. The
-        number may have been forged by whoever got hold of the socket: only a child is taken.
-        """
-        pid = int(digits[:_LONGEST_PID])
-        try:
-            posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT)
-        except (OSError, OverflowError):
-            raise errors.ChildFailed(f"process {pid} is not the container's") from None
-        maker = self.pid
-        posix.close(self.pidfd)
-        self.pid, self.pidfd = pid, posix.pidfd_open(pid, 0)
-        if maker != pid:
-            posix.waitpid(maker, 0)
+        adopting.adopt(self, digits)
         self._schedule()
         self._save()
         self.line.say("proceed")

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from pyruntime.feature.clocks import ClocksStep
     from pyruntime.feature.confinement import LabelStep
     from pyruntime.feature.host import Host
+    from pyruntime.feature.namespaces import NamespacesStep
     from pyruntime.feature.netdevice import NetDeviceStep
     from pyruntime.feature.rdt import RdtStep
     from pyruntime.feature.scheduling import SchedulerStep
     from pyruntime.feature.seccomp import FilterStep
     from pyruntime.feature.sysctl import SysctlStep
+    from pyruntime.feature.usernamespace import UserNamespaceStep
     from pyruntime.spec.shapes import Config, IntelRdt, NetDevice, Process, Seccomp
 
 _UNLIMITED = (1 << 64) - 1  # RLIM_INFINITY
@@ -70,7 +72,7 @@ class Plan:
         "attributes", "bundle", "capabilities", "cgroup", "clocks", "config", "device_rules",
         "devices", "filter", "hooks", "host", "id", "keyring", "labels", "limits", "masks",
         "mount_label", "mounts", "names", "namespaces", "network_devices", "rdt", "rootfs",
-        "scheduler", "sysctls", "warnings", "wishes",
+        "scheduler", "sysctls", "user", "warnings", "wishes",
     )  # fmt: skip
 
     def __init__(self, config: Config, host: Host, id: str, bundle: str, wishes: Wishes) -> None:  # noqa: A002
@@ -78,6 +80,8 @@ class Plan:
         linux = config.get("linux") or {}
         process = config["process"]
         self.namespaces = namespaces.plan(config)
+        new_user = "user" in self.namespaces.new
+        self.user = _user(config, self.namespaces, host.euid) if new_user else None
         self.clocks = _clocks(config) if "time" in self.namespaces.new else None
         self.rootfs = rootfs.plan(
             config,
@@ -130,12 +134,14 @@ class Plan:
         if self.filter and self.filter.agent:
             late = self.config["process"].get("noNewPrivileges", False)
             told.insert(len(told) if late else 0, "listener")
-        return ["hooks"] * bool(hooks) + ["ready", *told]
+        early = ["entered"] * (self.user is not None and bool(self.network_devices))
+        return early + ["hooks"] * bool(hooks) + ["ready", *told]
 
     def steps(self) -> list[Step]:
         """Return the steps in the order in which they are taken, the native program's aside."""
         ordered: list[Step] = [self.rdt] if self.rdt else []
         ordered += [self.cgroup, self.device_rules]
+        ordered += [self.user] if self.user else []
         ordered += [self.clocks] if self.clocks else []
         ordered += [self.namespaces, *self.network_devices, *self.names]
         ordered += [*self.mounts, *self.devices]
@@ -149,6 +155,13 @@ class Plan:
 
 def _amount(value: int) -> str:
     return "unlimited" if value == _UNLIMITED else str(value)
+
+
+def _user(config: Config, spaces: NamespacesStep, euid: int) -> UserNamespaceStep:
+    """Plan the user namespace, likewise loaded for containers that have a new one."""
+    from pyruntime.feature import usernamespace
+
+    return usernamespace.plan(config, spaces, euid)
 
 
 def _clocks(config: Config) -> ClocksStep:

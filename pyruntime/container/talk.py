@@ -2,7 +2,15 @@
 
     parent                                    child
       clone3 into the cgroup ──────────────▶
+      id maps
+      mapped ──────────────────────────────▶    only with a new user namespace; there also:
+                            ◀─ entered          only with network devices: "my other namespaces are
+      moves the devices                         there"
+      given ───────────────────────────────▶
       oom_score_adj, affinity                   joins namespaces, mounts
+                            ◀─ source NUMBER    only in a new user namespace, for each mount whose
+      clones it there                           source is closed to its root (or `source rootfs`)
+      lent, with descriptors ──────────────▶
                             ◀─ hooks            "all is mounted, the root not yet changed"
       prestart, createRuntime
       hooked ──────────────────────────────▶   createContainer; changes the root, sheds Python
@@ -35,7 +43,7 @@ from pyruntime.kernel import signals, sockets
 
 LONGEST = 16384
 
-_KNOWN = ("hooks", "ready", "pid", "listener", "failed")
+_KNOWN = ("hooks", "ready", "pid", "listener", "entered", "source", "failed")
 
 
 class Line:

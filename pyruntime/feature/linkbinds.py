@@ -16,26 +16,26 @@ from pyruntime.kernel import attach, mount, path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyruntime.feature.mounts import MountStep
+    from pyruntime.feature.mounts import Bind, MountStep
 
 _DEVPTS_MAGIC = 0x1CD1
 # What a bind with dest-nofollow must not override (crun).
 _KERNELS_OWN = (mount.PROC_SUPER_MAGIC, mount.SYSFS_MAGIC, _DEVPTS_MAGIC)
 
 
-def apply(step: MountStep, root: int) -> int | None:
-    """Make one bind inside `root`, or the link in its place; return as `mounts.apply` does.
+def apply(step: MountStep, root: int, bind: Bind) -> int | None:
+    """Make one bind inside `root`, or the link in its place; as `mounts.apply` does.
 
     Raises:
         OSError: as the calls give it.
         RuntimeFailure: something else has the link's name, or nothing is there to mount onto.
     """
     wishes = [name for name, _ in step.extensions]
-    link = _link(step.source) if "copy-symlink" in wishes else None
+    link = _link(step, bind) if "copy-symlink" in wishes else None
     if link is not None:
         _copy(step, root, link)
         return None
-    made = mounts.bind(step)
+    made = bind(step)
     bare = "dest-nofollow" in wishes
     if not bare and not _is_link(made):
         return mounts.place(step, root, made)
@@ -48,14 +48,23 @@ def apply(step: MountStep, root: int) -> int | None:
     return mounts.kept(step, made)
 
 
-def _link(source: str) -> bytes | None:
-    """Return the target of the symbolic link `source`; None where it is no link or missing."""
+def _link(step: MountStep, bind: Bind) -> bytes | None:
+    """Return the target of the symbolic link that is the source; None for no link or nothing.
+
+    Where the link cannot be reached, a bind of it can be read (readlinkat(2), empty path).
+    """
     try:
-        return posix.readlink(_bytes(source))
+        return posix.readlink(_bytes(step.source))
+    except PermissionError:
+        made = bind(step)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOENT, errno.ENOTDIR):
             raise
-    return None
+        return None
+    try:
+        return posix.readlink(b"", dir_fd=made) if _is_link(made) else None
+    finally:
+        posix.close(made)
 
 
 def _bytes(text: str) -> bytes:

@@ -19,9 +19,12 @@ from pyruntime.spec import mountrules, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyruntime.spec.shapes import Config, Mount
 
     Option = tuple[str, str | None]
+    Bind = Callable[["MountStep"], int]
 
 
 class MountStep(Step):
@@ -85,9 +88,8 @@ def is_odd(step: MountStep) -> bool:
     """Tell whether a mount goes other ways: a change, an extension, a value for mount(2) only."""
     if step.remount or step.extensions:
         return True
-    if step.kind in ("proc", "sysfs", "tmpfs"):  # these have no long values
-        return False
-    return not all(mount.fits(value or "") for _, value in step.options)
+    short = step.kind in ("proc", "sysfs", "tmpfs")  # these have no long values
+    return not (short or all(mount.fits(value or "") for _, value in step.options))
 
 
 def _read(entry: Mount, bundle: str, cgroup: str) -> MountStep:
@@ -138,13 +140,29 @@ def _sort(step: MountStep, option: str) -> None:
         step.extensions.append((option, None))
 
 
-def apply(step: MountStep, root: int, pid_namespace: int | None) -> int | None:
+def bind(step: MountStep) -> int:
+    """Clone the source; a bind never creates what it binds.
+
+    Raises:
+        OSError: as open_tree(2) gives it.
+        RuntimeFailure: there is no source.
+    """
+    follow = ("src-nofollow", None) not in step.extensions
+    try:
+        return mount.open_tree(mount.AT_FDCWD, step.source, recursive=step.recursive, follow=follow)
+    except FileNotFoundError:
+        why = "the bind source does not exist: no such file or directory"
+        raise errors.RuntimeFailure(f"mount {step.source} on {step.destination}: {why}") from None
+
+
+def apply(step: MountStep, root: int, pid_namespace: int | None, bind: Bind = bind) -> int | None:
     """Make one mount and attach it inside `root`.
 
     Args:
         step: the mount.
         root: descriptor of the container's root.
         pid_namespace: descriptor of the one that a procfs shall show; None for the present one.
+        bind: clones the source of a bind; another one where some cannot be reached (mapping.py).
 
     Returns:
         The descriptor of a tmpfs that is to become read-only late, and of proc and sysfs, whose
@@ -158,7 +176,7 @@ def apply(step: MountStep, root: int, pid_namespace: int | None) -> int | None:
         if is_odd(step):
             from pyruntime.feature import oddmounts  # loaded by plan: the child can load nothing
 
-            return oddmounts.apply(step, root)
+            return oddmounts.apply(step, root, bind)
         made = bind(step) if step.kind == "bind" else create(step, root, pid_namespace)
         return place(step, root, made)
 
@@ -198,23 +216,6 @@ def _cures(step: MountStep) -> dict[int, str]:
         errno.EPERM: words.SHOWN_NAMESPACES.get(step.kind, ""),
         errno.ENOTDIR: "is a directory mounted onto a file or a file onto a directory?",
     }
-
-
-def bind(step: MountStep) -> int:
-    """Clone the source; a bind never creates what it binds.
-
-    Raises:
-        OSError: as open_tree(2) gives it.
-        RuntimeFailure: there is no source.
-    """
-    follow = ("src-nofollow", None) not in step.extensions
-    try:
-        return mount.open_tree(mount.AT_FDCWD, step.source, recursive=step.recursive, follow=follow)
-    except FileNotFoundError:
-        raise errors.RuntimeFailure(
-            f"mount {step.source} on {step.destination}: the bind source does not exist:"
-            " no such file or directory"
-        ) from None
 
 
 def create(step: MountStep, root: int, pid_namespace: int | None = None) -> int:

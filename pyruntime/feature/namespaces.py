@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # The mount namespace comes last: joining it changes where paths lead.
 _JOIN_ORDER = ("ipc", "uts", "network", "cgroup", "time", "mount")
+# In a new user namespace these are made by its root, whose they are then (usernamespace.py).
+_LATER = ("ipc", "uts", "network")
 
 
 class NamespacesStep(Step):
@@ -41,12 +43,16 @@ class NamespacesStep(Step):
         flags = 0
         for kind in self.new:
             flags |= words.NAMESPACES[kind] if kind != "time" else 0
-        return flags
+        return flags & ~self.later_flags() if "user" in self.new else flags
+
+    def later_flags(self) -> int:
+        """Return the flags of those that the root of a new user namespace makes."""
+        return sum(words.NAMESPACES[kind] for kind in _LATER if kind in self.new)
 
 
 def known() -> list[str]:
     """Return the namespace types for `features`."""
-    return sorted(kind for kind in words.NAMESPACES if kind != "user")
+    return sorted(words.NAMESPACES)
 
 
 def plan(config: Config) -> NamespacesStep:

@@ -10,7 +10,7 @@ from pyruntime.kernel import attach, mount, path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyruntime.feature.mounts import MountStep
+    from pyruntime.feature.mounts import Bind, MountStep
 
 _PAGE = 4095  # mount(2) cuts its data off there without a word
 
@@ -24,8 +24,8 @@ def load(steps: list[MountStep]) -> None:
         from pyruntime.feature import linkbinds  # noqa: F401
 
 
-def apply(step: MountStep, root: int) -> int | None:
-    """Make or change one mount inside `root`; return as `mounts.apply` does.
+def apply(step: MountStep, root: int, bind: Bind) -> int | None:
+    """Make or change one mount inside `root`; arguments and result are those of `mounts.apply`.
 
     Raises:
         OSError: as the calls give it.
@@ -36,7 +36,7 @@ def apply(step: MountStep, root: int) -> int | None:
     elif step.kind == "bind":
         from pyruntime.feature import linkbinds  # as below: loaded by `load`
 
-        return linkbinds.apply(step, root)
+        return linkbinds.apply(step, root, bind)
     elif step.extensions:
         return _extended(step, root)
     else:

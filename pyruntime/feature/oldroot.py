@@ -57,6 +57,20 @@ def mountinfo() -> list[list[str]]:
     return fields
 
 
+def _take_away(place: str) -> None:
+    """Unmount what is there, or cover it where a user namespace has locked it (EINVAL)."""
+    try:
+        mount.detach(place)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EPERM):
+            raise
+        covered = posix.open(place, path.O_PATH | path.O_DIRECTORY | path.O_CLOEXEC)
+        try:
+            mount.legacy("tmpfs", covered, "tmpfs", "size=0k,mode=0")
+        finally:
+            posix.close(covered)
+
+
 def move(directory: str, root: int) -> None:
     """Move the root's mount onto `/`, with no full procfs or sysfs of the host left beneath.
 
@@ -68,7 +82,7 @@ def move(directory: str, root: int) -> None:
         below = (line[4] + "/").startswith(directory + "/")
         if kind in ("proc", "sysfs") and not below:
             mount.propagate(line[4], mount.MS_PRIVATE | mount.MS_REC)
-            mount.detach(line[4])
+            _take_away(line[4])
     posix.fchdir(root)
     mount.move(".", "/")
     posix.chroot(".")

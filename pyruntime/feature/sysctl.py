@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _OWNERS = (
     ("sys/net/", "network", "net"),
     ("sys/kernel/domainname", "uts", "uts"),
+    ("sys/user/", "user", "user"),
     ("sys/", "ipc", "ipc"),
 )
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _NO_ID = 0xFFFFFFFF
 _LONGEST_NAME = 64  # __NEW_UTS_LEN
+_USER_NAMESPACE = ("/linux/namespaces", "/linux/uidMappings", "/linux/gidMappings")
 
 
 def version_is_known(config: Config) -> list[Problem]:
@@ -82,6 +83,16 @@ def ids_are_ids(config: Config) -> list[Problem]:
     named += [(f"additionalGids/{place}", group) for place, group in enumerate(groups)]
     told = f"{_NO_ID} is no id: to the kernel it means that nothing changes"
     return [(f"/process/user/{name}", told) for name, number in named if number == _NO_ID]
+
+
+def ids_are_mapped(config: Config) -> list[Problem]:
+    """An id without a place in the maps is none in the user namespace (user_namespaces(7))."""
+    linux = config.get("linux", {})
+    if not (linux.get("uidMappings") and linux.get("gidMappings")):
+        return []
+    from pyruntime.spec import idrules
+
+    return idrules.unmapped(config) if linuxrules.namespace(config, "user") == "" else []
 
 
 def limits_are_single(config: Config) -> list[Problem]:
@@ -173,6 +184,7 @@ RULES = (
     (environment_is_assignments, ("/process/env",)),
     (hook_environments_are_assignments, ("/hooks",)),
     (ids_are_ids, ("/process/user",)),
+    (ids_are_mapped, ("/process/user", "/mounts", *_USER_NAMESPACE)),
     (limits_are_single, ("/process/rlimits",)),
     (limits_are_ordered, ("/process/rlimits",)),
     (scheduler_is_consistent, ("/process/scheduler", "/hooks/startContainer")),

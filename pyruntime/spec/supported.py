@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 # A key counts as wished when it holds something: not null, false, "", 0 or empty.
 _PROCESS = ("terminal",)
-_LINUX = ("uidMappings", "gidMappings")
 _LIMITS = ("memory", "cpu", "blockIO", "hugepageLimits", "network", "rdma", "unified")
 
 
@@ -25,8 +24,7 @@ def wanting(config: Config) -> list[str]:
     resources = linux.get("resources", {})
     found = _wished(config.get("process", {}), "process", _PROCESS)
     found += _mounts(config)
-    found += ["linux.namespaces type user"] if _joins_user(linux) else []
-    found += _wished(linux, "linux", _LINUX)
+    found += ["linux.namespaces type user with a path"] if _joins_user(linux) else []
     found += [f"linux.resources.{name}" for name in _LIMITS if limits(resources.get(name))]
     if resources.get("pids", {}).get("limit", -1) != -1:
         found.append("linux.resources.pids")
@@ -40,7 +38,8 @@ def _wished(block: Any, name: str, keys: tuple[str, ...]) -> list[str]:
 
 
 def _joins_user(linux: Any) -> bool:
-    return any(entry["type"] == "user" for entry in linux.get("namespaces", ()))
+    spaces = linux.get("namespaces", ())
+    return any(entry["type"] == "user" and entry.get("path") for entry in spaces)
 
 
 def _mounts(config: Config) -> list[str]:

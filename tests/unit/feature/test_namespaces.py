@@ -40,8 +40,20 @@ def test_all_new_ones_are_made_with_the_child_but_the_time_namespace():
     assert planned(("time", None), ("uts", "/x")).clone_flags() == 0
 
 
+def test_beside_a_new_user_namespace_those_whose_files_have_owners_are_made_later():
+    every = planned(
+        *((kind, None) for kind in ("pid", "network", "mount", "ipc", "uts", "cgroup", "time", "user"))
+    )
+    assert every.clone_flags() == (
+        process.CLONE_NEWUSER | process.CLONE_NEWPID | process.CLONE_NEWNS | process.CLONE_NEWCGROUP
+    )
+    assert every.later_flags() == process.CLONE_NEWNET | process.CLONE_NEWIPC | process.CLONE_NEWUTS
+    joining = planned(("user", None), ("network", "/x"), ("uts", None))
+    assert (joining.clone_flags(), joining.later_flags()) == (process.CLONE_NEWUSER, process.CLONE_NEWUTS)
+
+
 def test_features_names_the_types_that_are_built():
-    assert namespaces.known() == ["cgroup", "ipc", "mount", "network", "pid", "time", "uts"]
+    assert namespaces.known() == ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"]
 
 
 def test_paths_are_opened_and_their_types_verified():

@@ -39,15 +39,15 @@ def test_a_key_that_is_not_built_is_refused_by_name(pointer, value, name):
     assert caught.value.say() == f"{name} is not supported yet"
 
 
-def test_a_user_namespace_is_refused_by_name_with_its_mappings():
+@pytest.mark.parametrize(
+    ("path", "wanting"), [({}, []), ({"path": ""}, []), ({"path": "/a"}, ["linux.namespaces type user with a path"])]
+)
+def test_a_user_namespace_is_refused_by_name_where_it_is_joined(path, wanting):
     config = configs.small()
-    config["linux"]["namespaces"].append({"type": "user"})
+    config["linux"]["namespaces"].append({"type": "user", **path})
     config["linux"] |= {"uidMappings": IDS, "gidMappings": IDS}
     config["mounts"] = [BIND | {"options": ["bind", option]} for option in ("idmap", "ridmap")]
-    assert supported.wanting(config) == [
-        "mount option idmap", "mount option ridmap", "linux.namespaces type user",
-        "linux.uidMappings", "linux.gidMappings",
-    ]  # fmt: skip
+    assert supported.wanting(config) == ["mount option idmap", "mount option ridmap", *wanting]
 
 
 def test_all_of_them_are_told_in_one_line():

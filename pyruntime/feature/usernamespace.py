@@ -1,0 +1,95 @@
+"""A new user namespace: root inside is an ordinary user outside (user_namespaces(7)).
+
+The order is what counts. The namespace is made first, with the child; its maps come from the
+parent; then the child becomes root, which only now has an id; and then it makes the namespaces
+whose files bear an owner: made with the user namespace in one call, /sys/class/net and the queues
+of mqueue would belong to nobody. Loaded by the plan of containers that have one.
+"""
+
+from __future__ import annotations
+
+from pyruntime import errors
+from pyruntime.errors import doing
+from pyruntime.feature.step import Step
+from pyruntime.kernel import credentials, process
+from pyruntime.spec import words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyruntime.feature.namespaces import NamespacesStep
+    from pyruntime.spec.shapes import Config, IdMapping
+
+# What the parent can enter and leave again, so that the child is born there: in its user namespace
+# it has no right to join what the host owns.
+JOINABLE = ("ipc", "uts", "network", "time")
+
+
+class UserNamespaceStep(Step):
+    """Enter a new user namespace with these maps, each the text of its file, one range a line.
+
+    `later` are the flags (CLONE_NEW…) of the namespaces that are made inside it.
+    """
+
+    __slots__ = ("gid_map", "later", "uid_map")
+
+    def __init__(self, uid_map: str, gid_map: str, later: int) -> None:
+        self.uid_map, self.gid_map, self.later = uid_map, gid_map, later
+
+    def root(self) -> int:
+        """Return the uid of the host that root inside is."""
+        ranges = [tuple(map(int, line.split())) for line in self.uid_map.splitlines()]
+        return next(outside for inside, outside, _ in ranges if inside == 0)
+
+    def describe(self) -> str:
+        """Tell both maps, each range as the kernel reads it: first inside, first outside, count."""
+        uids, gids = (", ".join(text.splitlines()) for text in (self.uid_map, self.gid_map))
+        return f"enter a new user namespace, uids {uids}, gids {gids}"
+
+
+def plan(config: Config, spaces: NamespacesStep, euid: int) -> UserNamespaceStep:
+    """Work out the maps of a checked config whose user namespace is new.
+
+    Raises:
+        Unsupported: the caller is not root, or the namespace of another type cannot be joined.
+        SpecError: the mount namespace is not new.
+    """
+    if euid != 0:
+        raise errors.Unsupported(
+            "linux.namespaces type user for a caller that is not root (rootless containers)"
+            " is not supported yet"
+        )
+    if "mount" not in spaces.new:
+        told = "a new user namespace needs a new mount namespace: it may not mount in another's"
+        raise errors.SpecError([("/linux/namespaces", told)])
+    wrong = [kind for kind in spaces.paths if kind not in JOINABLE]
+    if wrong:
+        raise errors.Unsupported(
+            f"linux.namespaces type {wrong[0]} with a path beside a new user namespace"
+            " is not supported yet"
+        )
+    linux = config["linux"]
+    return UserNamespaceStep(
+        _text(linux["uidMappings"]), _text(linux["gidMappings"]), spaces.later_flags()
+    )
+
+
+def _text(mappings: list[IdMapping]) -> str:
+    """Return the map as the kernel reads it."""
+    return "".join(f"{each['containerID']} {each['hostID']} {each['size']}\n" for each in mappings)
+
+
+def enter(step: UserNamespaceStep) -> None:
+    """Become root inside and make what root shall own; called in the child, once there are maps.
+
+    It stays dumpable until it takes that back itself, or its files in /proc would be the host's.
+
+    Raises:
+        KernelError: a call failed.
+    """
+    with doing("become root in the new user namespace"):
+        credentials.become_root()
+        credentials.be_dumpable()
+    if step.later:
+        kinds = [kind for kind, flag in words.NAMESPACES.items() if step.later & flag]
+        with doing("make the namespaces", ", ".join(kinds)):
+            process.unshare(step.later)
