@@ -99,11 +99,11 @@ def _attach_root(plan: Plan, gifts: Gifts, line: Line) -> int:
     """Cut the mount namespace off from the caller's and mount the rootfs."""
     if gifts.root is not None:
         return gifts.root
-    rootfs.isolate(plan.rootfs)
     if plan.user:
         from pyruntime.container import mapping
 
         return mapping.attach_root(plan, plan.user, line)
+    rootfs.isolate(plan.rootfs)
     return rootfs.attach(plan.rootfs)
 
 

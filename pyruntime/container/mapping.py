@@ -70,8 +70,10 @@ class Mapping:
                 pid, pidfd = process.clone3(flags, cgroup)
         finally:
             for kind, descriptor in home.items():
-                if pid:  # the child stays
+                if pid:  # the child stays, and has nothing more to join
                     process.setns(descriptor, words.NAMESPACES[kind])
+                else:
+                    posix.close(joined.pop(kind))
                 posix.close(descriptor)
         return pid, pidfd
 
@@ -113,7 +115,8 @@ class Mapping:
         plan, pidfd = self.birth.plan, self.birth.pidfd
         if wish == _ROOTFS:
             with doing("mount the rootfs", plan.rootfs.directory):
-                lent = sources.tree_and_place(pidfd, plan.rootfs.directory)
+                part = plan.rootfs.propagation.endswith("shared")
+                lent = sources.tree_and_place(pidfd, plan.rootfs.directory, part=part)
         else:
             step = _bind(plan, wish)
             firm = ("src-nofollow", "copy-symlink")
@@ -151,13 +154,14 @@ def enter(plan: Plan, step: UserNamespaceStep, line: Line) -> None:
 
 
 def attach_root(plan: Plan, step: UserNamespaceStep, line: Line) -> int:
-    """Mount the rootfs as `rootfs.attach`, with the parent's help where it cannot be reached.
+    """Isolate and mount the rootfs, with the parent's help where it cannot be reached.
 
     Raises:
         RuntimeFailure: it cannot be mounted, or is closed to the container's root.
     """
     wanted = plan.rootfs
     try:
+        rootfs.isolate(wanted)
         tree = rootfs.attach(wanted)
     except errors.KernelError as failure:
         if failure.number != errno.EACCES:

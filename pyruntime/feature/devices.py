@@ -150,17 +150,21 @@ def _make(step: DeviceStep, root: int) -> None:
 
 def _bind(step: DeviceStep, root: int) -> None:
     """Bind the host's node onto an empty file, verified on both sides."""
-    cloned = mount.open_tree(mount.AT_FDCWD, step.path)
     try:
-        verify(cloned, step)
+        cloned = mount.open_tree(mount.AT_FDCWD, step.path)
+    except FileNotFoundError as error:
+        told = "in a user namespace it is the host's node, and the host has none"
+        raise mount.FileSystemError(error.errno or 0, told) from None
+    try:
+        verify(cloned, step, "the host")
         mount.mount_setattr(cloned, add=mount.ATTR_NOSUID | mount.ATTR_NOEXEC)
         attach.onto_file(root, step.path, cloned)
     finally:
         posix.close(cloned)
 
 
-def verify(node: int, step: DeviceStep) -> None:
-    """Check that an open node is the device of a step.
+def verify(node: int, step: DeviceStep, owner: str = "the rootfs") -> None:
+    """Check that an open node is the device of a step; `owner` is who has the node.
 
     The spec: a runtime MUST fail where something else has the name (CVE-2025-31133).
 
@@ -172,10 +176,10 @@ def verify(node: int, step: DeviceStep) -> None:
     if known.st_mode & _FORMAT != step.type or (
         step.type != _TYPES["p"] and number != (step.major, step.minor)
     ):
-        raise errors.RuntimeFailure(
-            f"make the device {step.path}: the rootfs has something else of that name;"
-            " remove it from the image or mount a tmpfs on /dev"
-        )
+        told = f"make the device {step.path}: {owner} has something else of that name"
+        if owner == "the rootfs":
+            told += "; remove it from the image or mount a tmpfs on /dev"
+        raise errors.RuntimeFailure(told)
 
 
 def _link(step: LinkStep, root: int) -> None:

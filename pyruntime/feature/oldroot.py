@@ -58,17 +58,16 @@ def mountinfo() -> list[list[str]]:
 
 
 def _take_away(place: str) -> None:
-    """Unmount what is there, or cover it where a user namespace has locked it (EINVAL)."""
+    """Unmount what is there, unless a user namespace has locked it, or closed the way to it.
+
+    There it stays: who may mount inside may take the masks off as well.
+    """
     try:
+        mount.propagate(place, mount.MS_PRIVATE | mount.MS_REC)
         mount.detach(place)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EPERM):
+        if error.errno not in (errno.EINVAL, errno.EACCES):
             raise
-        covered = posix.open(place, path.O_PATH | path.O_DIRECTORY | path.O_CLOEXEC)
-        try:
-            mount.legacy("tmpfs", covered, "tmpfs", "size=0k,mode=0")
-        finally:
-            posix.close(covered)
 
 
 def move(directory: str, root: int) -> None:
@@ -81,7 +80,6 @@ def move(directory: str, root: int) -> None:
         kind = line[line.index("-") + 1]
         below = (line[4] + "/").startswith(directory + "/")
         if kind in ("proc", "sysfs") and not below:
-            mount.propagate(line[4], mount.MS_PRIVATE | mount.MS_REC)
             _take_away(line[4])
     posix.fchdir(root)
     mount.move(".", "/")

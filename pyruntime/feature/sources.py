@@ -36,8 +36,10 @@ def tree(pidfd: int, source: str, *, recursive: bool, follow: bool) -> list[int]
     return _fetched(pidfd, clone)
 
 
-def tree_and_place(pidfd: int, directory: str) -> list[int]:
+def tree_and_place(pidfd: int, directory: str, *, part: bool) -> list[int]:
     """Clone the tree at `directory`, and open the directory itself to mount it there.
+
+    With `part` the mount that it lies on is made private first, see rootfs.isolate.
 
     Returns:
         Both descriptors, close-on-exec.
@@ -46,7 +48,11 @@ def tree_and_place(pidfd: int, directory: str) -> list[int]:
         OSError: as `tree`, or open(2).
     """
 
+    from pyruntime.feature import oldroot  # few containers need it, and a clone loads nothing
+
     def clone() -> list[int]:
+        if part:
+            oldroot.part(directory)
         cloned = mount.open_tree(mount.AT_FDCWD, directory, recursive=True)
         flags = path.O_PATH | path.O_DIRECTORY | path.O_CLOEXEC
         return [cloned, posix.open(directory, flags)]
