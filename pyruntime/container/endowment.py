@@ -79,6 +79,7 @@ class Endowment:
             birth.undoing.append((self.network.bring_back, False))  # while the child lives
             for step in birth.plan.network_devices:
                 self.network.move(step)
+            birth.line.let_go_on("given")
 
     def _network_namespace(self) -> int:
         """Open the network namespace of the container, in which the child may not be yet."""

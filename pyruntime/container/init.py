@@ -148,7 +148,9 @@ def _make_working_directory(plan: Plan, root: int) -> None:
 
 
 def _let_parent_run_hooks(plan: Plan, line: Line) -> None:
-    """Wait for the hooks that the parent runs in the caller's namespaces."""
+    """Wait for the hooks that the parent runs, and for what these and parameters may want."""
+    if plan.network_devices and not plan.user:  # in a user namespace they are there by now
+        line.expect("given")
     if plan.hooks["prestart"] or plan.hooks["createRuntime"]:
         line.say("hooks")
         line.expect("hooked")
@@ -157,7 +159,7 @@ def _let_parent_run_hooks(plan: Plan, line: Line) -> None:
 def _run_create_container_hooks(plan: Plan, gifts: Gifts, root: int, umask: int) -> None:
     """Run these in the container's namespaces, while their paths still are the caller's.
 
-    They begin in the rootfs; by its path a container's root may not be allowed to go there.
+    They begin in the rootfs, to which root of a user namespace may not be able to walk.
     """
     if not plan.hooks["createContainer"]:
         return

@@ -93,7 +93,7 @@ class Mapping:
                     posix.write(file, text.encode("ascii"))
                 finally:
                     posix.close(file)
-        self.birth.line.say("mapped")
+        self.birth.line.let_go_on("mapped")
 
     def give(self, _text: str) -> None:
         """Give what belongs into the child's other namespaces, which are there now.
@@ -103,7 +103,6 @@ class Mapping:
         """
         if self.birth.endowment:
             self.birth.endowment.give()
-        self.birth.line.say("given")
 
     def lend(self, wish: str) -> None:
         """Fetch a mount's source for the child, known by its place in the list, or the rootfs.
@@ -134,7 +133,8 @@ class Mapping:
 
 def _bind(plan: Plan, digits: str) -> MountStep:
     """Return the bind of that number in the mount list."""
-    number = int(digits) if digits.isdigit() and len(digits) < _ROOM else len(plan.mounts)
+    known = digits.isascii() and digits.isdigit() and len(digits) < _ROOM
+    number = int(digits) if known else len(plan.mounts)
     if number >= len(plan.mounts) or plan.mounts[number].kind != "bind":
         raise errors.ChildFailed("the container's init asked for a mount that the config has not")
     return plan.mounts[number]

@@ -3,10 +3,11 @@
     parent                                    child
       clone3 into the cgroup ──────────────▶
       id maps
-      mapped ──────────────────────────────▶    only with a new user namespace; there also:
-                            ◀─ entered          only with network devices: "my other namespaces are
-      moves the devices                         there"
-      given ───────────────────────────────▶
+      mapped ──────────────────────────────▶    only with a new user namespace
+                            ◀─ entered          only there, with network devices: "my other
+                                                namespaces are there"
+      moves network devices
+      given ───────────────────────────────▶    only with these; waited for before hooks
       oom_score_adj, affinity                   joins namespaces, mounts
                             ◀─ source NUMBER    only in a new user namespace, for each mount whose
       clones it there                           source is closed to its root (or `source rootfs`)
@@ -71,6 +72,13 @@ class Line:
         """
         packet = f"{word} {text}".rstrip().encode("utf-8", "replace")
         posix.write(self.descriptor, packet[:LONGEST])
+
+    def let_go_on(self, word: str) -> None:
+        """Say a word for which the child waits, or will: if it has failed, that is heard next."""
+        try:
+            self.say(word)
+        except BrokenPipeError:
+            return
 
     def hear(self) -> tuple[str, str] | None:
         """Wait for one message; None when the other end is gone.

@@ -153,7 +153,7 @@ def _bind(step: DeviceStep, root: int) -> None:
     try:
         cloned = mount.open_tree(mount.AT_FDCWD, step.path)
     except FileNotFoundError as error:
-        told = "in a user namespace it is the host's node, and the host has none"
+        told = "where mknod is not allowed the host's node is bound, and the host has none"
         raise mount.FileSystemError(error.errno or 0, told) from None
     try:
         verify(cloned, step, "the host")
@@ -163,8 +163,8 @@ def _bind(step: DeviceStep, root: int) -> None:
         posix.close(cloned)
 
 
-def verify(node: int, step: DeviceStep, owner: str = "the rootfs") -> None:
-    """Check that an open node is the device of a step; `owner` is who has the node.
+def verify(node: int, step: DeviceStep, keeper: str = "the rootfs") -> None:
+    """Check that an open node is the device of a step; `keeper` is who has it, for the error.
 
     The spec: a runtime MUST fail where something else has the name (CVE-2025-31133).
 
@@ -176,8 +176,8 @@ def verify(node: int, step: DeviceStep, owner: str = "the rootfs") -> None:
     if known.st_mode & _FORMAT != step.type or (
         step.type != _TYPES["p"] and number != (step.major, step.minor)
     ):
-        told = f"make the device {step.path}: {owner} has something else of that name"
-        if owner == "the rootfs":
+        told = f"make the device {step.path}: {keeper} has something else of that name"
+        if keeper == "the rootfs":
             told += "; remove it from the image or mount a tmpfs on /dev"
         raise errors.RuntimeFailure(told)
 

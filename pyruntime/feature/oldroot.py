@@ -10,6 +10,8 @@ from pyruntime.kernel import mount, path
 # In mountinfo; the backslash itself comes last.
 _ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\"))
 
+_EVERY_ID = [b"0", b"0", b"4294967295"]
+
 
 def part(directory: str) -> None:
     """Make the mount that holds `directory` private, so that what is mounted there is not seen.
@@ -66,8 +68,20 @@ def _take_away(place: str) -> None:
         mount.propagate(place, mount.MS_PRIVATE | mount.MS_REC)
         mount.detach(place)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EACCES):
+        if error.errno not in (errno.EINVAL, errno.EACCES) or not _in_user_namespace():
             raise
+
+
+def _in_user_namespace() -> bool:
+    """Tell whether ids here are not simply the machine's (user_namespaces(7))."""
+    try:
+        descriptor = posix.open("/proc/self/uid_map", posix.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return posix.read(descriptor, 4096).split() != _EVERY_ID
+    finally:
+        posix.close(descriptor)
 
 
 def move(directory: str, root: int) -> None:

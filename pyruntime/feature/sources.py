@@ -47,7 +47,6 @@ def tree_and_place(pidfd: int, directory: str, *, part: bool) -> list[int]:
     Raises:
         OSError: as `tree`, or open(2).
     """
-
     from pyruntime.feature import oldroot  # few containers need it, and a clone loads nothing
 
     def clone() -> list[int]:
@@ -78,11 +77,13 @@ def _fetched(pidfd: int, fetch: Callable[[], list[int]]) -> list[int]:
 
 
 def _fetch_and_leave(pidfd: int, writer: int, fetch: Callable[[], list[int]]) -> NoReturn:
-    """Enter the mount namespace, fetch, tell the numbers or the errno, and end."""
+    """Enter the mount namespace, fetch, tell the numbers or the errno, and end, come what may."""
+    told = [-errno.EIO]
     try:
         process.setns(pidfd, process.CLONE_NEWNS)
         told = fetch()
     except OSError as error:
         told = [-(error.errno or errno.EIO)]
-    posix.write(writer, " ".join(map(str, told)).encode("ascii"))
-    posix._exit(0)  # noqa: SLF001
+    finally:
+        posix.write(writer, " ".join(map(str, told)).encode("ascii"))
+        posix._exit(0)  # noqa: SLF001

@@ -137,7 +137,7 @@ def as_root_inside(pid, work):
     if outer == 0:
         try:
             text = _entered(pid, work)
-        except BaseException as error:  # noqa: BLE001 - the test shall hear of it
+        except BaseException as error:
             text = f"FAILED {type(error).__name__}: {error}"
         os.write(writer, text.encode())
         os._exit(0)
@@ -163,7 +163,7 @@ def _entered(pid, work):
     if inner == 0:
         try:
             text = work()
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             text = f"FAILED {type(error).__name__}: {error}"
         os.write(writer, text.encode())
         os._exit(0)
@@ -186,7 +186,7 @@ def test_what_waits_holds_nothing_for_root_inside(waiting):
         told.append(f"exe {os.readlink('/proc/1/exe')}")
         told.append(f"root {sorted(os.listdir('/proc/1/root'))}")
         told.append(f"environ {Path('/proc/1/environ').read_bytes()!r}")
-        told += [f"map {line.split(maxsplit=5)[5]}" for line in open("/proc/1/maps") if len(line.split()) > 5]
+        told += [f"map {line.split(maxsplit=5)[5]}" for line in maps() if len(line.split()) > 5]
         told += [f"sees {name}" for name in os.listdir("/proc") if name.isdigit()]
         return "\n".join(told)
 
@@ -202,6 +202,10 @@ def test_what_waits_holds_nothing_for_root_inside(waiting):
     mapped = {each for kind, each in words if kind == "map"}
     assert {each for each in mapped if not each.startswith(("[", "/memfd:"))} == set()
     assert {each for kind, each in words if kind == "sees"} <= {"1", "2", "3"}
+
+
+def maps():
+    return Path("/proc/1/maps").read_text().splitlines()
 
 
 def status_of(pid):
@@ -240,7 +244,7 @@ def test_root_inside_traces_what_waits_and_gets_no_further(waiting):
         os.waitpid(1, 0x40000000)
         memory = os.open("/proc/1/mem", os.O_RDONLY)
         found = b""
-        for line in open("/proc/1/maps"):
+        for line in maps():
             first, _, last = line.split()[0].partition("-")
             if "[v" not in line:
                 found += os.pread(memory, int(last, 16) - int(first, 16), int(first, 16))

@@ -250,6 +250,31 @@ def test_what_few_containers_ask_for_is_told(place, wish, told):
     assert plan.asks_for_more()
 
 
+def _mapped(config):
+    ids = [{"containerID": 0, "hostID": 1000, "size": 10}]
+    config["linux"]["namespaces"] += [{"type": "user"}, {"type": "time"}]
+    config["linux"] |= {"uidMappings": ids, "gidMappings": ids}
+
+
+def test_the_user_namespace_comes_before_all_that_its_root_makes():
+    told = said(planned(_mapped))
+    entered = told.index("enter a new user namespace, uids 0 1000 10, gids 0 1000 10")
+    assert told[entered + 1] == "enter a new time namespace"
+    assert told[entered + 2].startswith("enter namespaces: ")
+    assert planned().user is None
+
+
+@pytest.mark.parametrize("devices", [True, False])
+@pytest.mark.parametrize("user", [True, False])
+def test_only_with_both_the_child_tells_that_its_namespaces_are_there(devices, user):
+    def change(config):
+        config["linux"]["netDevices"] = {"a": {}} if devices else {}
+        if user:
+            _mapped(config)
+
+    assert planned(change).words() == ["entered"] * (devices and user) + ["ready"]
+
+
 def test_network_devices_are_a_matter_of_root():
     def change(config):
         config["linux"]["netDevices"] = {"a": {}}

@@ -26,7 +26,7 @@ def raw(end, packet):
 
 @pytest.mark.parametrize(
     ("word", "text"),
-    [("hooks", ""), ("ready", ""), ("failed", "a b  c"), ("failed", "mount é"), ("failed", "two\nlines")],
+    [("hooks", ""), ("ready", ""), ("entered", ""), ("source", "3"), ("source", "rootfs"), ("failed", "a b  c"), ("failed", "mount é"), ("failed", "two\nlines")],
 )
 def test_a_word_and_its_text_arrive(ends, word, text):
     parent, child = ends
@@ -86,6 +86,16 @@ def test_the_child_learns_of_the_parents_end(ends):
     parent.close()
     with pytest.raises(errors.ChildFailed, match="^the runtime went away$"):
         child.expect("proceed")
+
+
+def test_a_word_to_a_child_that_has_failed_is_lost_and_what_it_said_is_not(ends):
+    parent, child = ends
+    child.say("failed", "mount")
+    child.close()
+    parent.let_go_on("given")
+    assert parent.hear() == ("failed", "mount")
+    with pytest.raises(BrokenPipeError):
+        parent.say("given")
 
 
 def test_the_end_with_something_unread_is_an_end(ends):
