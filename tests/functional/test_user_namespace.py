@@ -5,6 +5,7 @@ rootfs and volumes are fetched for a container's root that may not reach them.
 """
 
 import copy
+import errno
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from functional import inside
+from functional.agent import Agent
 from functional.inside import refused, running, said
 from functional.mapped import COUNT, FIRST, RANGE, give, map_ids, parent_of, user_namespace
 from security import hostile
@@ -21,7 +23,7 @@ from security import hostile
 from pyruntime import errors
 from pyruntime.container.plan import Plan, Wishes
 from pyruntime.feature.host import Host
-from pyruntime.kernel import process
+from pyruntime.kernel import door, process
 
 KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "time", "uts")
 LOCKED = "ro,nosuid,nodev,noexec"
@@ -483,6 +485,22 @@ def test_the_session_keyring_can_be_found_by_name_by_root_inside_only(user, runt
     assert joined(1000)[0] != first
 
 
+@pytest.mark.parametrize("no_new_privs", [True, False])
+def test_a_seccomp_agent_of_the_host_is_served(user, runtime, tmp_path, no_new_privs):
+    numbers = {"mkdir": 83, "mkdirat": 258} if door.MACHINE == "x86_64" else {"mkdirat": 34}
+    agent = Agent(str(tmp_path / "agent"), dict.fromkeys(numbers.values(), errno.ENOMEDIUM))
+    try:
+        user.config["process"]["noNewPrivileges"] = no_new_privs
+        user.config["linux"]["seccomp"] = {
+            "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": str(tmp_path / "agent"),
+            "syscalls": [{"names": list(numbers), "action": "SCMP_ACT_NOTIFY"}],
+        }  # fmt: skip
+        assert os.strerror(errno.ENOMEDIUM) in said(user, runtime, "mkdir /dev/shm/x 2>&1; true")
+        assert len(agent.rights) == 1
+    finally:
+        agent.close()
+
+
 # --- hooks and network devices -------------------------------------------------------------------
 
 
@@ -519,9 +537,10 @@ def test_network_devices_are_there_before_anything_that_may_want_them(bundle, ru
     own = os.open("/proc/self/ns/net", os.O_RDONLY)
     process.unshare(process.CLONE_NEWNET)
     try:
-        words = "link add v0 type veth peer name v1".split()
-        subprocess.run(["ip", *words], check=True)
-        subprocess.run(["ip", "addr", "add", "10.1.2.3/24", "dev", "v0"], check=True)
+        for name in ("v", "w"):
+            words = f"link add {name}0 type veth peer name {name}1".split()
+            subprocess.run(["ip", *words], check=True)
+            subprocess.run(["ip", "addr", "add", "10.1.2.3/24", "dev", f"{name}0"], check=True)
         bundle.config["linux"]["netDevices"] = {"v0": {"name": "inner"}}
         bundle.config["linux"]["sysctl"] = {"net.ipv4.conf.inner.forwarding": "1"}
         note = marked("createContainer", "ip -o addr show inner")
@@ -529,11 +548,10 @@ def test_network_devices_are_there_before_anything_that_may_want_them(bundle, ru
         assert "10.1.2.3/24" in told.splitlines()[0]
         assert told.splitlines()[-1] == "1"
         assert "10.1.2.3/24" in note.read_text()
-        subprocess.run(["ip", *words], check=True)  # the first pair went with its namespace
-        subprocess.run(["ip", "addr", "add", "10.1.2.3/24", "dev", "v0"], check=True)
+        bundle.config["linux"]["netDevices"] = {"w0": {"name": "inner"}}  # v0 went with its namespace
         bundle.config["process"]["args"] = ["nosuch"]
         assert "executable file not found" in refused(bundle, runtime)
-        assert "10.1.2.3/24" in subprocess.check_output(["ip", "-o", "addr", "show", "v0"], text=True)
+        assert "10.1.2.3/24" in subprocess.check_output(["ip", "-o", "addr", "show", "w0"], text=True)
     finally:
         process.setns(own, process.CLONE_NEWNET)
         os.close(own)
