@@ -13,6 +13,7 @@ import posix
 from pyruntime import errors
 from pyruntime.errors import doing
 from pyruntime.feature import mounts, rootfs, sources, usernamespace
+from pyruntime.feature.cgroup import ownership
 from pyruntime.kernel import mount, path, process
 from pyruntime.spec import words
 
@@ -80,10 +81,12 @@ class Mapping:
     def write(self) -> None:
         """Write both maps, each in one call as the kernel demands, and let the child go on.
 
+        The cgroup goes to its owner with them, where it has one.
+
         Groups stay the container's to set: the caller is root and gives it these ids.
 
         Raises:
-            KernelError: the kernel refuses a map.
+            KernelError: the kernel refuses a map, or that owner.
         """
         for name, text in (("uid_map", self.step.uid_map), ("gid_map", self.step.gid_map)):
             place = f"/proc/{self.birth.pid}/{name}"
@@ -93,6 +96,8 @@ class Mapping:
                     posix.write(file, text.encode("ascii"))
                 finally:
                     posix.close(file)
+        if self.step.cgroup_owner is not None:
+            ownership.give(self.birth.plan.cgroup.directory, self.step.cgroup_owner)
         self.birth.line.let_go_on("mapped")
 
     def give(self, _text: str) -> None:
@@ -175,7 +180,7 @@ def attach_root(plan: Plan, step: UserNamespaceStep, line: Line) -> int:
     except PermissionError:
         raise errors.RuntimeFailure(
             f"the rootfs {wanted.directory} is closed to the container's root, which is uid"
-            f" {step.root()} of the host: permission denied (chown it, or let others search it)"
+            f" {step.outside(0)} of the host: permission denied (chown it, or let others search it)"
         ) from None
     return tree
 

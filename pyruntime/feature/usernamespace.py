@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pyruntime import errors
 from pyruntime.errors import doing
+from pyruntime.feature.cgroup import ownership
 from pyruntime.feature.step import Step
 from pyruntime.kernel import credentials, process
 from pyruntime.spec import words
@@ -27,23 +28,29 @@ JOINABLE = ("ipc", "uts", "network", "time")
 class UserNamespaceStep(Step):
     """Enter a new user namespace with these maps, each the text of its file, one range a line.
 
-    `later` are the flags (CLONE_NEW…) of the namespaces that are made inside it.
+    `later` are the flags (CLONE_NEW…) of the namespaces that are made inside it, `cgroup_owner` the
+    uid of the host to which the container's cgroup goes, None for nobody.
     """
 
-    __slots__ = ("gid_map", "later", "uid_map")
+    __slots__ = ("cgroup_owner", "gid_map", "later", "uid_map")
 
     def __init__(self, uid_map: str, gid_map: str, later: int) -> None:
         self.uid_map, self.gid_map, self.later = uid_map, gid_map, later
+        self.cgroup_owner: int | None = None
 
-    def root(self) -> int:
-        """Return the uid of the host that root inside is."""
+    def outside(self, uid: int) -> int:
+        """Return the uid of the host that a mapped uid of the container is."""
         ranges = [tuple(map(int, line.split())) for line in self.uid_map.splitlines()]
-        return next(outside for inside, outside, _ in ranges if inside == 0)
+        return next(
+            host + uid - first for first, host, count in ranges if first <= uid < first + count
+        )
 
     def describe(self) -> str:
         """Tell both maps, each range as the kernel reads it: first inside, first outside, count."""
         uids, gids = (", ".join(text.splitlines()) for text in (self.uid_map, self.gid_map))
-        return f"enter a new user namespace, uids {uids}, gids {gids}"
+        told = f"enter a new user namespace, uids {uids}, gids {gids}"
+        owner = self.cgroup_owner
+        return told if owner is None else f"{told}; its cgroup is for uid {owner} of the host"
 
 
 def plan(config: Config, spaces: NamespacesStep, euid: int) -> UserNamespaceStep:
@@ -68,9 +75,13 @@ def plan(config: Config, spaces: NamespacesStep, euid: int) -> UserNamespaceStep
             " is not supported yet"
         )
     linux = config["linux"]
-    return UserNamespaceStep(
+    step = UserNamespaceStep(
         _text(linux["uidMappings"]), _text(linux["gidMappings"]), spaces.later_flags()
     )
+    if "cgroup" in spaces.new and ownership.is_wished(config):
+        user = config["process"].get("user") or {"uid": 0}
+        step.cgroup_owner = step.outside(user["uid"])
+    return step
 
 
 def _text(mappings: list[IdMapping]) -> str:

@@ -305,6 +305,44 @@ def test_the_cgroup_is_the_containers_own(user, runtime, containers):
     assert str(pid) in Path(containers.state("c1")["cgroup"], "cgroup.procs").read_text().split()
 
 
+def _cgroup_mount(user, *options):
+    (entry,) = [each for each in user.config["mounts"] if each["type"] == "cgroup"]
+    entry["options"] = list(options)
+
+
+def test_a_cgroup_that_can_be_written_is_given_to_the_payloads_user(user, runtime, containers):
+    """config-linux.md, "Cgroup ownership": the directory and what the kernel lists, no limit."""
+    _cgroup_mount(user, "nosuid", "noexec", "nodev")
+    user.config["process"]["user"] = {"uid": 33, "gid": 33}
+    script = (
+        "cd /sys/fs/cgroup; mkdir sub && echo $$ > sub/cgroup.procs && cat /proc/self/cgroup > /dev/shm/told;"
+        " echo 1 > cgroup.max.depth; echo 1 > pids.max; echo 1 > memory.max; echo end >> /dev/shm/told; sleep 60"
+    )
+    pid = running(user, runtime, containers, script)
+    told = Path(f"/proc/{pid}/root/dev/shm/told")
+    inside.eventually(lambda: told.exists() and "end" in told.read_text())
+    assert "0::/sub\n" in told.read_text()
+    place = Path(containers.state("c1")["cgroup"])
+    owned = {each.name for each in place.iterdir() if each.is_file() and each.stat().st_uid == FIRST + 33}
+    assert place.stat().st_uid == FIRST + 33
+    assert {"cgroup.procs", "cgroup.threads", "cgroup.subtree_control"} <= owned
+    assert owned <= set(Path("/sys/kernel/cgroup/delegate").read_text().split())
+    assert (place / "cgroup.max.depth").read_text() == "max\n"
+    assert runtime("delete", "--force", "c1").returncode == 0
+    assert not place.exists()
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_cgroup_that_is_only_shown_stays_the_hosts(user, runtime, containers, alone):
+    if alone:
+        inside.without(user, "cgroup")
+        _cgroup_mount(user)
+    pid = running(user, runtime, containers)
+    place = Path(containers.state("c1")["cgroup"])
+    assert str(pid) in (place / "cgroup.procs").read_text().split()
+    assert {each.stat().st_uid for each in (place, *place.iterdir())} == {0}
+
+
 def test_masks_and_readonly_paths_hold(user, runtime):
     hidden = {"keys", "timer_list"} & set(os.listdir("/proc"))
     files = " ".join(f"/proc/{name}" for name in sorted(hidden))
