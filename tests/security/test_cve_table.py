@@ -4,8 +4,7 @@ A test names the flaws that it would catch in the first words of its docstring. 
 what they are about is refused by name so far:
 
     flaw                what it is about                                     waits for
-    CVE-2014-8989       setgroups in a user namespace with one mapped group  user namespaces
-    CVE-2023-25809      /sys/fs/cgroup writable without a cgroup namespace   rootless
+    CVE-2014-8989       setgroups in a user namespace with one mapped group  rootless
     CVE-2025-24965      files written through links of a krun image          not built: no krun
     CVE-2025-52565      /dev/pts/N and /dev/console exchanged                terminals
     CVE-2026-30892      `exec -u` read loosely                               exec

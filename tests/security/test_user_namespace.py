@@ -287,6 +287,30 @@ def test_root_inside_has_no_right_over_the_host(user, runtime, tmp_path):
     assert (secret / "file").stat().st_uid == 0
 
 
+def test_cve_2023_25809_a_cgroup_of_the_same_user_cannot_be_written_through_a_read_only_mount(
+    user, runtime
+):
+    """CVE-2023-25809: without a cgroup namespace all cgroups are bound, and `ro` must count there."""
+    top = Path("/sys/fs/cgroup")
+    theirs, mode = top / "of-that-user", top.stat().st_mode
+    theirs.mkdir()
+    try:
+        top.chmod(0o755)  # the tests' own
+        for place in (theirs, theirs / "cgroup.procs", theirs / "cgroup.max.depth"):
+            os.chown(place, FIRST, FIRST)
+        inside.without(user, "cgroup")
+        script = "cd /sys/fs/cgroup/of-that-user && mkdir x; echo 1 > cgroup.max.depth; cat cgroup.max.depth"
+        assert inside.said(user, runtime, script) == "max\n"
+        assert [each for each in theirs.iterdir() if each.is_dir()] == []
+        (entry,) = [each for each in user.config["mounts"] if each["type"] == "cgroup"]
+        entry["options"].remove("ro")
+        assert inside.said(user, runtime, script) == "1\n", "the attack itself does not work"
+    finally:
+        top.chmod(mode & 0o7777)
+        for each in (*(entry for entry in theirs.iterdir() if entry.is_dir()), theirs):
+            each.rmdir()
+
+
 def test_a_killed_runtime_leaves_no_process_behind_that_root_inside_made(user, runtime, containers):
     """Nothing of a half-made container outlives its parent: the child hears the end of the talk."""
     blocked = Path(tempfile.mkdtemp(dir="/tmp"))
