@@ -130,10 +130,19 @@ class Mapping:
         try:
             rights = b"".join(each.to_bytes(_DESCRIPTOR, "little") for each in lent)
             told = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)]
-            self.birth.line.socket.sendmsg([b"lent"], told)
+            _send(self.birth.line, told)
         finally:
             for each in lent:
                 posix.close(each)
+
+
+def _send(line: Line, rights: list[tuple[int, int, bytes]]) -> None:
+    """Send descriptors along with the word that the child waits for."""
+    socket = _socket.socket(fileno=line.fileno())
+    try:
+        socket.sendmsg([b"lent"], rights)
+    finally:
+        socket.detach()  # the descriptor is the line's
 
 
 def _bind(plan: Plan, digits: str) -> MountStep:
@@ -207,7 +216,11 @@ def _borrow(line: Line, wish: str) -> list[int]:
     """
     line.say("source", wish)
     room, flags = _socket.CMSG_SPACE(2 * _DESCRIPTOR), _socket.MSG_CMSG_CLOEXEC
-    packet, told, _, _ = line.socket.recvmsg(_ROOM, room, flags)
+    socket = _socket.socket(fileno=line.fileno())
+    try:
+        packet, told, _, _ = socket.recvmsg(_ROOM, room, flags)
+    finally:
+        socket.detach()  # the descriptor is the line's
     if packet != b"lent" or not told:
         raise errors.ChildFailed("the runtime went away")
     rights = told[0][2]
