@@ -1,6 +1,7 @@
 """What the parent lends to a child in a new user namespace: descriptors, for what the config names."""
 
 import os
+import socket
 
 import pytest
 
@@ -29,7 +30,8 @@ class Plan:
 
 def lend(parent, descriptors):
     rights = b"".join(each.to_bytes(4, "little") for each in descriptors)
-    parent.socket.sendmsg([b"lent"], [(1, 1, rights)])
+    with socket.socket(fileno=os.dup(parent.fileno())) as plain:
+        plain.sendmsg([b"lent"], [(1, 1, rights)])
 
 
 def test_descriptors_arrive_and_reach_no_other_program(ends, tmp_path):
@@ -64,7 +66,8 @@ def test_only_what_cannot_be_reached_is_asked_for(ends, tmp_path, monkeypatch):
 
 def test_a_parent_that_is_gone_ends_the_wait(ends):
     parent, child = ends
-    parent.socket.shutdown(2)
+    with socket.socket(fileno=os.dup(parent.fileno())) as plain:
+        plain.shutdown(socket.SHUT_RDWR)
     with pytest.raises((errors.ChildFailed, BrokenPipeError)):
         mapping._borrow(child, "0")
 
