@@ -43,6 +43,8 @@ _PERSONALITY = "functional/test_attributes::test_the_personality_is_the_one_of_t
 _MEMORY = "functional/test_attributes::test_memory_comes_from_where_the_config_says"
 _NETWORK = "functional/test_net_devices::test_a_device_moves_with_its_addresses_and_is_up"
 _CLASS = "functional/test_rdt::test_a_named_group_is_made_written_in_order_and_stays"
+_MAPS = "functional/test_user_namespace::test_the_maps_are_those_of_the_config"
+_IDS = ("", "containerID", "hostID", "size")
 
 TESTED = {
     "/ociVersion": _BAD,
@@ -98,6 +100,8 @@ TESTED = {
     "/linux": _BAD,
     **_below("/linux/namespaces", ("", "type"), "functional/test_namespaces::test_every_type_can_be_new"),
     "/linux/namespaces/path": "functional/test_namespaces::test_namespaces_are_joined_by_path",
+    **_below("/linux/uidMappings", _IDS, _MAPS),
+    **_below("/linux/gidMappings", _IDS, _MAPS),
     **_below("/linux/devices",
              ("", "type", "path", "major", "minor", "fileMode", "uid", "gid"), _DEVICES),
     "/linux/cgroupsPath": "functional/test_other_keys::test_the_cgroup_path_is_where_the_container_lives",
@@ -146,12 +150,9 @@ TESTED = {
     ),
 }  # fmt: skip
 
-_IDS = ("", "containerID", "hostID", "size")
 WAITING = {
     "/process/terminal": "process.terminal",
-    # --- user namespaces and id maps ---
-    **_below("/linux/uidMappings", _IDS, "linux.uidMappings"),
-    **_below("/linux/gidMappings", _IDS, "linux.gidMappings"),
+    # --- id maps of mounts ---
     **_below("/mounts/uidMappings", _IDS, "mounts[].uidMappings"),
     **_below("/mounts/gidMappings", _IDS, "mounts[].gidMappings"),
     # --- limits of the cgroup ---
@@ -182,7 +183,7 @@ WAITING = {
 
 # Words that wait, of properties that are obeyed. `ridmap`, the other of its kind, is tried in
 # test_mounts.py; the options that are no flags (tmpcopyup …) in test_copyup.py and test_link_binds.py.
-WAITING_WORDS = {"linux.namespaces type user", "mount option idmap"}
+WAITING_WORDS = {"linux.namespaces type user with a path", "mount option idmap"}
 
 _WINDOWS = "functional/test_other_keys::test_what_is_for_windows_is_ignored"
 _SIZE = "functional/test_other_keys::test_the_size_of_no_terminal_is_ignored"
