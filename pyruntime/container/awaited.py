@@ -16,15 +16,13 @@ if TYPE_CHECKING:
 NOT_YET = "not supported yet"
 _UNIT = "linux.cgroupsPath"
 _LIMITS = "linux.resources."
-_USER = "linux.namespaces type user"
+_USER = "linux.namespaces type user with a path"
 # Where a key belongs in the plan (forecast.py), by how its name begins.
 _PLACES = (
     (_UNIT, "cgroup"),
     ("--", "cgroup"),  # an option of the command line that chooses who makes it
     (_LIMITS, "limits"),
     ("linux.namespaces", "namespaces"),
-    ("linux.uidMappings", "namespaces"),
-    ("linux.gidMappings", "namespaces"),
     ("process.terminal", "terminal"),
 )
 

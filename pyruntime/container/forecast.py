@@ -10,7 +10,7 @@ the root file system it says in words.
 
 from __future__ import annotations
 
-from pyruntime.container import obstacles, rehearsal, script, steps, store
+from pyruntime.container import forecast_mapping, obstacles, rehearsal, script, steps, store
 from pyruntime.container.obstacles import Deed
 from pyruntime.kernel import path
 
@@ -41,21 +41,27 @@ class Act:
 class Forecast:
     """All that the telling of one plan needs: what is planned, what is awaited, what is there."""
 
-    __slots__ = ("around", "awaited", "order", "plan", "root")
+    __slots__ = ("around", "awaited", "inside", "order", "plan", "root")
 
     def __init__(
         self, plan: Plan, around: Surroundings, awaited: list[AwaitedStep], root: str
     ) -> None:
         self.plan, self.around, self.awaited, self.root = plan, around, awaited, root
         self.order = rehearsal.order(plan, around)
+        self.inside = around.inside() if plan.user else around
 
     def acts(self) -> list[Act]:
         """Return everything in order."""
         return [
-            Act(phase, actor, step, obstacles.of(step, self.plan, self.around))
+            Act(phase, actor, step, obstacles.of(step, self.plan, self._seen(actor, step)))
             for phase, tell in _PHASES
             for actor, step in tell(self)
         ]
+
+    def _seen(self, actor: str, step: Step) -> Surroundings:
+        """Return the surroundings in which a step is taken: root of a user namespace has others."""
+        within = actor in (CHILD, NATIVE) and step is not self.plan.user
+        return self.inside if within else self.around
 
     def wait_for(self, place: str, actor: str = PARENT) -> Told:
         """Return the keys that will be obeyed at this point one day."""
@@ -122,13 +128,22 @@ def _bear(told: Forecast) -> Told:
     """Tell what parent.Birth._beget does."""
     plan = told.plan
     yield from told.wait_for("namespaces")
-    born = " and in new namespaces" if plan.namespaces.new else ""
-    yield PARENT, Deed("clone", f"make the child by clone3, in the cgroup{born}")
+    if plan.user:
+        yield from ((PARENT, step) for step in forecast_mapping.clone(plan))
+    else:
+        born = " and in new namespaces" if plan.namespaces.new else ""
+        yield PARENT, Deed("clone", f"make the child by clone3, in the cgroup{born}")
     said = "let the child run on every processor, whatever the caller is bound to"
     yield PARENT, Deed("affinity", said)
     wanted = plan.config["process"].get("oomScoreAdj")
     if wanted is not None:
         yield PARENT, Deed("oom", f"set oom_score_adj to {wanted}", value=wanted)
+    if not (plan.user and plan.network_devices):
+        yield from _give(plan)
+
+
+def _give(plan: Plan) -> Told:
+    """Tell what endowment.give does; in a user namespace network devices wait for the child's."""
     if plan.rdt:
         yield PARENT, Deed("class", "put the child into the class of service")
     for step in plan.network_devices:
@@ -139,6 +154,9 @@ def _build(told: Forecast) -> Told:
     """Tell what init.main does up to the change of the root."""
     plan = told.plan
     yield CHILD, Deed("seal", "lead a session of its own, and load no more code from here on")
+    if plan.user:
+        yield from ((CHILD, step) for step in forecast_mapping.enter(plan))
+        yield from _give(plan) if plan.network_devices else ()
     if plan.clocks:
         yield CHILD, plan.clocks
     yield CHILD, plan.namespaces
@@ -149,13 +167,22 @@ def _build(told: Forecast) -> Told:
     if plan.rootfs.change != "chroot":
         yield CHILD, _isolate(plan)
         yield CHILD, _attach(plan, "")
-    for number, mount in enumerate(plan.mounts):
-        yield CHILD, mount
-        yield from told.wait_for(f"mount {number}", CHILD)
+    yield from ((PARENT, step) for step in forecast_mapping.lend_rootfs(plan))
+    yield from _mount(told)
+    yield from ((CHILD, step) for step in forecast_mapping.bind_devices(plan))
     for device in plan.devices:
         yield CHILD, device
     yield from told.wait_for("terminal", CHILD)
     yield from _settle(told)
+
+
+def _mount(told: Forecast) -> Told:
+    """Tell the mount list."""
+    plan = told.plan
+    yield from ((PARENT, step) for step in forecast_mapping.lend_sources(plan))
+    for number, mount in enumerate(plan.mounts):
+        yield CHILD, mount
+        yield from told.wait_for(f"mount {number}", CHILD)
 
 
 def _settle(told: Forecast) -> Told:
@@ -199,29 +226,9 @@ def _finish(told: Forecast) -> Told:
         yield CHILD, Deed("readonly", "now make / read-only")
     if plan.keyring:
         yield CHILD, Deed("keyring", f"join a session keyring of its own, {plan.keyring}")
-    yield CHILD, _home(told)
-    yield CHILD, _search(told)
+    yield CHILD, rehearsal.environment(told.order)
+    yield CHILD, rehearsal.search(told.order)
     yield CHILD, Deed("script", "write the script of the native program, and say that it is ready")
-
-
-def _home(told: Forecast) -> Step:
-    """Tell the payload's environment, as far as that is known without the image."""
-    count = len(told.order.env)
-    said = f"give the payload the {count} variable{'s' * (count != 1)} of process.env"
-    home = next((word[5:] for word in told.order.env if word.startswith("HOME=")), "")
-    if home:
-        return Deed("environment", f"{said}, with HOME={home}", HOME=home)
-    found = f"HOME as the image's /etc/passwd has it for uid {told.order.uid}, or /"
-    return Deed("environment", f"{said}, and {found}")
-
-
-def _search(told: Forecast) -> Step:
-    """Tell where the program is looked for."""
-    name, found = told.order.args[0], told.order.candidates
-    if "/" in name:
-        return Deed("search", f"see that {found[0]} is there", found=found)
-    where = ", ".join(place.rpartition("/")[0] or "/" for place in found)
-    return Deed("search", f"look for {name} in {where or 'no directory'}", found=found)
 
 
 def _release(told: Forecast) -> Told:

@@ -25,6 +25,7 @@ from pyruntime.feature import (
     scheduling,
     seccomp,
     sysctl,
+    usernamespace,
 )
 from pyruntime.feature.cgroup import devices as device_rules
 from pyruntime.feature.cgroup import filesystem as cgroup
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 
 _PR_CAPBSET_DROP = 24
 _IOPRIO_CLASS_SHIFT, _IOPRIO_CLASS_RT = 13, 1
-# Those of which the kernel asks for the host's, whoever has made a user namespace.
-_OF_THE_HOST = ("CAP_MKNOD", "CAP_SYS_NICE", "CAP_SYS_RESOURCE")
 _WISHED_FOR_REALTIME = ("SCHED_DEADLINE", "SCHED_FIFO", "SCHED_RR")
 
 
@@ -65,13 +64,7 @@ def of(step: Step, plan: Plan, around: Surroundings) -> str:
 
 
 def _lacks(around: Surroundings, *names: str) -> str:
-    """Say which of these capabilities are needed and not there."""
-    numbers = capabilities.NUMBERS
-    missing = [name for name in names if not around.capabilities >> numbers[name] & 1]
-    if around.nested and not missing:
-        first = [name for name in names if name in _OF_THE_HOST]
-        return f"needs {' and '.join(first)} in the first user namespace" if first else ""
-    return f"needs {' and '.join(missing)}" if missing else ""
+    return around.lacks(*names)
 
 
 def _administration(_step: Any, _plan: Plan, around: Surroundings) -> str:
@@ -94,7 +87,18 @@ def _named(name: str) -> Callable[[Any, Plan, Surroundings], str]:
 
 
 def _clone(_step: Any, plan: Plan, around: Surroundings) -> str:
-    return _lacks(around, "CAP_SYS_ADMIN") if plan.namespaces.new else ""
+    needed = plan.namespaces.new and not plan.user  # user_namespaces(7): nobody needs any for that
+    return _lacks(around, "CAP_SYS_ADMIN") if needed else ""
+
+
+def _maps(step: Any, _plan: Plan, around: Surroundings) -> str:
+    """Judge the id maps: to give away uid 0 of the host is a right of its own, since Linux 5.12."""
+    root = any(line.split()[1] == "0" for line in step.values["uid_map"].splitlines())
+    return _lacks(around, "CAP_SETUID", "CAP_SETGID", *["CAP_SETFCAP"] * root)
+
+
+def _user(_step: Any, _plan: Plan, around: Surroundings) -> str:
+    return "" if around.host.euid == 0 else "rootless containers are not supported yet"
 
 
 def _namespaces(step: Any, _plan: Plan, around: Surroundings) -> str:
@@ -222,7 +226,9 @@ def _capset(_step: Any, plan: Plan, around: Surroundings) -> str:
 def _ioprio(step: Any, _plan: Plan, around: Surroundings) -> str:
     if step.arguments[2] >> _IOPRIO_CLASS_SHIFT != _IOPRIO_CLASS_RT:
         return ""
-    return _lacks(around, "CAP_SYS_ADMIN") and _lacks(around, "CAP_SYS_NICE")
+    if around.nested or _lacks(around, "CAP_SYS_ADMIN"):
+        return _lacks(around, "CAP_SYS_NICE")
+    return ""
 
 
 def _execute(step: Any, _plan: Plan, _around: Surroundings) -> str:
@@ -255,6 +261,9 @@ _DEEDS: dict[str, Callable[[Any, Plan, Surroundings], str]] = {
     "player": _named("the native program"),
     "attach": _attach,
     "clone": _clone,
+    "join": _attach,
+    "maps": _maps,
+    "ownership": lambda _step, _plan, around: _lacks(around, "CAP_CHOWN"),
     "oom": _oom,
     "isolate": _administration,
     "loopback": lambda _step, _plan, around: _lacks(around, "CAP_NET_ADMIN"),
@@ -284,4 +293,5 @@ _STEPS: dict[type, Callable[[Any, Plan, Surroundings], str]] = {
     steps.Call: _call,
     steps.Execute: _execute,
     sysctl.SysctlStep: _sysctl,
+    usernamespace.UserNamespaceStep: _user,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pyruntime import errors
 from pyruntime.container import script, steps
+from pyruntime.container.obstacles import Deed
 from pyruntime.feature import confinement
 from pyruntime.kernel import path
 
@@ -73,6 +74,26 @@ def _candidates(name: str, env: list[str], cwd: str) -> list[str]:
     search = next((word[5:] for word in env if word.startswith("PATH=")), "")
     places = search.split(":") if search else []
     return [path.join(path.join(cwd, place or "."), name) for place in places]
+
+
+def environment(order: script.Order) -> Deed:
+    """Tell the payload's environment, as far as that is known."""
+    count = len(order.env)
+    said = f"give the payload the {count} variable{'s' * (count != 1)} of process.env"
+    home = next((word[5:] for word in order.env if word.startswith("HOME=")), "")
+    if home:
+        return Deed("environment", f"{said}, with HOME={home}", HOME=home)
+    found = f"HOME as the image's /etc/passwd has it for uid {order.uid}, or /"
+    return Deed("environment", f"{said}, and {found}")
+
+
+def search(order: script.Order) -> Deed:
+    """Tell where the program is looked for."""
+    name, found = order.args[0], order.candidates
+    if "/" in name:
+        return Deed("search", f"see that {found[0]} is there", found=found)
+    where = ", ".join(place.rpartition("/")[0] or "/" for place in found)
+    return Deed("search", f"look for {name} in {where or 'no directory'}", found=found)
 
 
 def waiting(operations: list[steps.Operation]) -> int:

@@ -12,6 +12,7 @@ from pyruntime import errors, libraries
 from pyruntime.container import player
 from pyruntime.feature import capabilities, confinement, seccomp_cache
 from pyruntime.feature import host as hosts
+from pyruntime.feature.host import Host
 from pyruntime.feature.step import Step
 
 TYPE_CHECKING = False
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
     from pyruntime.container.plan import Plan
     from pyruntime.feature.confinement import Modules
-    from pyruntime.feature.host import Host
     from pyruntime.feature.seccomp import FilterStep
 
 EVERYTHING = (1 << 64) - 1
+# Those of which the kernel asks for the host's, whoever has made a user namespace.
+_OF_THE_HOST = ("CAP_MKNOD", "CAP_SYS_NICE", "CAP_SYS_RESOURCE")
 _ALL_USERS = ["0", "0", "4294967295"]  # the map of the first user namespace, user_namespaces(7)
 
 
@@ -88,6 +90,23 @@ class Surroundings(Step):
             return "only " + " ".join(map(capabilities.name, held))
         but = " ".join(map(capabilities.name, missing))
         return f"all capabilities but {but}" if but else "all capabilities"
+
+    def lacks(self, *names: str) -> str:
+        """Say which of these capabilities are needed and not there, "" for none."""
+        numbers = capabilities.NUMBERS
+        missing = [name for name in names if not self.capabilities >> numbers[name] & 1]
+        if self.nested and not missing:
+            first = [name for name in names if name in _OF_THE_HOST]
+            return f"needs {' and '.join(first)} in the first user namespace" if first else ""
+        return f"needs {' and '.join(missing)}" if missing else ""
+
+    def inside(self) -> Surroundings:
+        """Return the same as root of a new user namespace finds it: it may do all with its own."""
+        host = self.host
+        own = Host(0, host.cgroup_root, host.cgroup_own, host.release, host.last_capability)
+        return Surroundings(
+            own, faults=self.faults, filter=self.filter, modules=self.modules, nested=True
+        )
 
 
 def look(plan: Plan, host: Host, root: str) -> Surroundings:

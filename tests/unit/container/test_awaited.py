@@ -15,6 +15,12 @@ def told(config, options=()):
     return [(step.place, step.describe()) for step in awaited.plan(config, list(options))]
 
 
+def joining(config):
+    """Give the user namespace of a config a path."""
+    (user,) = (each for each in config["linux"]["namespaces"] if each["type"] == "user")
+    user["path"] = "/proc/1/ns/user"
+
+
 def with_linux(**linux):
     config = configs.small()
     config["linux"] |= linux
@@ -24,6 +30,7 @@ def with_linux(**linux):
 def test_every_key_that_create_refuses_is_awaited_at_some_place():
     config = configs.every_key()
     config["linux"]["cgroupsPath"] = "a.slice:b:c"
+    joining(config)
     refused = supported.wanting(config)
     assert refused
     keys = {step.key for step in awaited.plan(config, [])}
@@ -36,6 +43,7 @@ def test_every_key_that_create_refuses_is_awaited_at_some_place():
 def test_what_is_left_can_be_planned_and_the_config_is_not_changed():
     config = configs.every_key()
     config["linux"]["cgroupsPath"] = "a.slice:b:c"
+    joining(config)
     before = copy.deepcopy(config)
     rest = awaited.without(config, awaited.plan(config, []))
     assert supported.wanting(rest) == []
@@ -68,9 +76,9 @@ def test_an_unknown_key_comes_first(monkeypatch):
         ),
         ({"resources": {"pids": {"limit": 0}}}, "limits", "obey linux.resources.pids"),
         (
-            {"uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]},
+            {"namespaces": [{"type": "mount"}, {"type": "user", "path": "/x"}]},
             "namespaces",
-            "obey linux.uidMappings: containerID 0, hostID 1, size 1",
+            "obey linux.namespaces type user with a path: /x",
         ),
     ],
 )
@@ -81,7 +89,9 @@ def test_a_key_is_told_with_its_value(linux, place, sentence):
 def test_a_user_namespace_to_join_is_told_with_its_path():
     config = configs.small()
     config["linux"]["namespaces"].append({"type": "user", "path": "/proc/1/ns/user"})
-    assert told(config) == [("namespaces", "obey linux.namespaces type user: /proc/1/ns/user")]
+    assert told(config) == [("namespaces", "obey linux.namespaces type user with a path: /proc/1/ns/user")]
+    config["linux"]["namespaces"][-1] = {"type": "user"}
+    assert told(config) == []
 
 
 def test_the_mounts_that_are_mapped_are_known_by_their_number():
