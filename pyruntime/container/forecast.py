@@ -67,6 +67,10 @@ class Forecast:
         """Return the keys that will be obeyed at this point one day."""
         return ((actor, step) for step in self.awaited if step.place == place)
 
+    def lend(self, place: str) -> Told:
+        """Return what the parent must fetch for the child."""
+        return ((PARENT, step) for step in forecast_mapping.lend(self.plan, self.around, place))
+
     def hooks(self, *names: str) -> list[Step]:
         """Return the hooks of these names, in order."""
         return [step for name in names for step in self.plan.hooks[name]]
@@ -166,11 +170,10 @@ def _build(told: Forecast) -> Told:
         yield CHILD, name
     if plan.rootfs.change != "chroot":
         yield CHILD, _isolate(plan)
+        yield from told.lend(plan.rootfs.directory)
         yield CHILD, _attach(plan, "")
-    yield from ((PARENT, step) for step in forecast_mapping.lend_rootfs(plan))
     yield from _mount(told)
-    yield from ((CHILD, step) for step in forecast_mapping.bind_devices(plan))
-    for device in plan.devices:
+    for device in (*forecast_mapping.bind_devices(plan), *plan.devices):
         yield CHILD, device
     yield from told.wait_for("terminal", CHILD)
     yield from _settle(told)
@@ -178,9 +181,8 @@ def _build(told: Forecast) -> Told:
 
 def _mount(told: Forecast) -> Told:
     """Tell the mount list."""
-    plan = told.plan
-    yield from ((PARENT, step) for step in forecast_mapping.lend_sources(plan))
-    for number, mount in enumerate(plan.mounts):
+    for number, mount in enumerate(told.plan.mounts):
+        yield from told.lend(mount.source if mount.kind == "bind" else "")
         yield CHILD, mount
         yield from told.wait_for(f"mount {number}", CHILD)
 

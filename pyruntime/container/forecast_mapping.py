@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pyruntime.container.plan import Plan
+    from pyruntime.container.surroundings import Surroundings
     from pyruntime.feature.step import Step
-    from pyruntime.feature.usernamespace import UserNamespaceStep
 
 
 def clone(plan: Plan) -> Iterator[Step]:
@@ -54,24 +54,13 @@ def _listed(flags: int) -> str:
     return ", ".join(kind for kind, flag in words.NAMESPACES.items() if flags & flag)
 
 
-def lend_rootfs(plan: Plan) -> Iterator[Step]:
-    """Tell how the parent helps where the way to the rootfs is closed."""
-    if plan.user:
-        said = "the rootfs, if the way to it is closed to"
-        yield Deed("lend", _lent(plan.user, said), path=plan.rootfs.directory)
-
-
-def lend_sources(plan: Plan) -> Iterator[Step]:
-    """Tell how the parent helps with the sources of binds."""
-    found = [step.source for step in plan.mounts if step.kind == "bind" and not step.remount]
-    if plan.user and found:
-        said = "each source of a bind below, if it is closed to"
-        yield Deed("lend", _lent(plan.user, said), paths=found)
-
-
-def _lent(user: UserNamespaceStep, said: str) -> str:
-    whom = f"uid {user.outside(0)} of the host"
-    return f"fetch {said} {whom}: a process of its own clones it in the child's mount namespace"
+def lend(plan: Plan, around: Surroundings, place: str) -> Iterator[Step]:
+    """Tell how the parent helps, Mapping.lend, where the way to a path is closed to the child."""
+    if plan.user and place in around.closed:
+        what = "the rootfs" if place == plan.rootfs.directory else place
+        whom = f"uid {plan.user.outside(0)} of the host"
+        said = f"fetch {what}, to which {whom} cannot walk: a process of its own clones it"
+        yield Deed("lend", f"{said} in the child's mount namespace", path=place)
 
 
 def bind_devices(plan: Plan) -> Iterator[Step]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posix
 
 from pyruntime import errors, libraries
-from pyruntime.container import player
+from pyruntime.container import closed, player
 from pyruntime.feature import capabilities, confinement, seccomp_cache
 from pyruntime.feature import host as hosts
 from pyruntime.feature.host import Host
@@ -36,8 +36,9 @@ class Surroundings(Step):
         host: the machine as it is; the plan may have been made for one that has more.
         gid: effective group id of the runtime.
         capabilities: its effective set as a mask.
+        closed: paths of the plan to which root of its new user namespace cannot walk.
         faults: why something that the plan names cannot be used, by its name: a path, a network
-            device, "resctrl", "the native program", "the seccomp filter".
+            device, "resctrl", "the native program", "the rootfs inside", "the seccomp filter".
         filter: the compiled seccomp program, None for none.
         kept: whether that came from the cache.
         limits: hard limits of the runtime, by name.
@@ -49,7 +50,7 @@ class Surroundings(Step):
     """
 
     __slots__ = (
-        "capabilities", "faults", "filter", "gid", "host", "kept", "limits", "modules",
+        "capabilities", "closed", "faults", "filter", "gid", "host", "kept", "limits", "modules",
         "nested", "oom_score", "selinux",
     )  # fmt: skip
 
@@ -59,6 +60,7 @@ class Surroundings(Step):
         *,
         gid: int = 0,
         capabilities: int = EVERYTHING,
+        closed: list[str] | None = None,
         faults: dict[str, str] | None = None,
         filter: bytes | None = None,  # noqa: A002 - the kernel's word
         kept: bool = False,
@@ -69,6 +71,7 @@ class Surroundings(Step):
         selinux: bool = False,
     ) -> None:
         self.host, self.gid, self.capabilities = host, gid, capabilities
+        self.closed = closed or []
         self.faults, self.filter, self.kept = faults or {}, filter, kept
         self.limits, self.oom_score = limits or {}, oom_score
         self.modules = modules or confinement.Modules("", selinux=False)
@@ -128,6 +131,7 @@ def look(plan: Plan, host: Host, root: str) -> Surroundings:
         host,
         gid=posix.getegid(),
         capabilities=_effective(),
+        closed=closed.ways(plan),
         faults=faults,
         filter=found,
         kept=kept,
@@ -181,8 +185,7 @@ def _filter(wanted: FilterStep | None, directory: str) -> tuple[bytes | None, bo
 
 def _faults(plan: Plan, root: str) -> Iterator[tuple[str, str]]:
     """Yield what cannot be used, and why."""
-    if fault := _absent(f"{plan.rootfs.directory}/."):
-        yield plan.rootfs.directory, fault
+    yield from _rootfs(plan)
     for path in dict.fromkeys(_paths(plan)):
         if fault := _absent(path):
             yield path, fault
@@ -198,6 +201,14 @@ def _faults(plan: Plan, root: str) -> Iterator[tuple[str, str]]:
         yield "the native program", failure.say()
     if plan.rdt and (fault := _without_resctrl(plan)):
         yield "resctrl", fault
+
+
+def _rootfs(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield what is the matter with the rootfs, for the runtime or for the container's root."""
+    if fault := _absent(f"{plan.rootfs.directory}/."):
+        yield plan.rootfs.directory, fault
+    elif fault := closed.rootfs(plan):
+        yield "the rootfs inside", fault
 
 
 def _absent(path: str) -> str:

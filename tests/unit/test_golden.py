@@ -67,6 +67,10 @@ CASES = {
             "filter": PROGRAM,
             "limits": {"RLIMIT_NOFILE": 524288, "RLIMIT_NPROC": 63000},
             "oom_score": 200,
+            "closed": [
+                "/home/me/.local/share/containers/storage/overlay/6a2d/merged",
+                "/home/me/work",
+            ],
         },
     ),
     "privileged": ("tests/golden/privileged.json", OLD, {}),

@@ -32,6 +32,17 @@ def rich():
     return config
 
 
+def mapped():
+    """Every key that is built, in a new user namespace and a network namespace that is there."""
+    config = configs.every_key()
+    spaces = [{"type": kind} for kind in ("user", "mount", "pid", "cgroup", "uts", "ipc", "time")]
+    config["linux"]["namespaces"] = [*spaces, {"type": "network", "path": "/proc/1/ns/net"}]
+    ids = [{"containerID": 0, "hostID": 7, "size": 70}]
+    config["linux"] |= {"uidMappings": ids, "gidMappings": ids}
+    config["mounts"].append({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup"})
+    return config
+
+
 def foretold(config, **there):
     waiting = awaited.plan(config, [])
     wishes = Wishes(no_pivot=False, no_new_keyring=False, preserve=0, waits=True)
@@ -44,7 +55,7 @@ def said(acts, *phases):
     return [act.step.describe() for act in acts if not phases or act.phase in phases]
 
 
-@pytest.mark.parametrize("config", [configs.small(), configs.podman_like(), rich()])
+@pytest.mark.parametrize("config", [configs.small(), configs.podman_like(), rich(), mapped()])
 def test_every_step_of_the_plan_is_told_once_and_in_order(config):
     plan, acts = foretold(config)
     told = said(acts)
@@ -201,3 +212,46 @@ def test_foretelling_changes_nothing_and_is_repeatable():
     assert config == before
     assert [(act.step, act.cannot) for act in first] == [(act.step, act.cannot) for act in second]
     assert all(isinstance(act.step, Step) for act in first)
+
+
+def test_a_new_user_namespace_is_entered_between_the_two():
+    plan, acts = foretold(mapped(), closed=["/bundle/rootfs", "/bundle/data", "/other"])
+    assert [(act.actor, act.step.describe()) for act in acts if act.phase == "birth"] == [
+        ("parent", "join the network namespace /proc/1/ns/net for a moment, so that the child is born in it"),
+        ("parent", "make the child by clone3, in the cgroup and in new namespaces: mount, cgroup, user, pid"),
+        ("parent", "go back to its own namespaces: network"),
+        ("parent", "write the child's uid_map and gid_map"),
+        ("parent", "give the cgroup to uid 8 of the host, with those of its files that the kernel names for that"),
+        ("parent", "let the child go on, which waits for its maps"),
+        ("parent", "let the child run on every processor, whatever the caller is bound to"),
+        ("parent", "set oom_score_adj to -5"),
+    ]
+    built = [(act.actor, act.step.describe()) for act in acts if act.phase == "build"]
+    at = built.index(("child", plan.user.describe()))
+    assert at == 1
+    assert built[at + 1 : at + 8] == [
+        ("child", "become uid and gid 0 there, with no group of the caller"),
+        ("child", "make what shall be that root's own, new namespaces: uts, ipc"),
+        ("child", "say that it is there, and wait for its network devices"),
+        ("parent", "put the child into the class of service"),
+        *(("parent", step.describe()) for step in plan.network_devices),
+        ("child", "enter a new time namespace, " + plan.clocks.describe().partition(", ")[2]),
+    ]
+    told = [line for _, line in built]
+    for what, before in (("the rootfs", "mount /bundle/rootfs onto"), ("/bundle/data", "bind /bundle/data on")):
+        (lent,) = [place for place, line in enumerate(told) if line.startswith(f"fetch {what}, to which uid 7 ")]
+        assert built[lent][0] == "parent"
+        assert told[lent + 1].startswith(before)
+    first = next(place for place, line in enumerate(told) if line.startswith("make device "))
+    assert told[first - 1].startswith("bind the host's own node")
+
+
+def test_what_a_user_namespace_does_not_ask_for_is_not_told():
+    config = configs.small()
+    config["linux"]["namespaces"] = [{"type": "user"}, {"type": "mount"}]
+    config["linux"] |= {"uidMappings": [{"containerID": 0, "hostID": 7, "size": 1}]}
+    config["linux"]["gidMappings"] = config["linux"]["uidMappings"]
+    kinds = {plans._kind(act.step) for act in foretold(config)[1]}
+    assert {"maps", "mapped", "root", "bind"} <= kinds
+    assert not {"join", "leave", "ownership", "unshare", "entered", "lend", "class"} & kinds
+    assert not {"maps", "root", "bind"} & {plans._kind(act.step) for act in foretold(rich())[1]}

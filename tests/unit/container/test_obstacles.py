@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from unit.container.test_forecast import HOST, PROGRAM, foretold, rich
+from unit.container.test_forecast import HOST, PROGRAM, foretold, mapped, rich
 from unit.spec import configs
 
 from pyruntime.container import obstacles
@@ -208,3 +208,46 @@ def test_an_io_priority_of_real_time_needs_either_of_two():
 def test_a_deed_of_which_nothing_is_known_can_be_done():
     plan, _ = foretold(configs.small())
     assert obstacles.of(Deed("dance", "dance"), plan, None) == ""
+
+
+def test_root_of_a_new_user_namespace_needs_nothing_of_the_caller():
+    waiting = "not supported yet"
+    assert set(blocked(mapped(), **BOTH).values()) == {waiting}
+    missing = blocked(mapped(), **BOTH, capabilities=0, closed=["/bundle/data"])
+    told = {line.partition(" /")[0].partition(",")[0]: why for line, why in missing.items() if why != waiting}
+    assert told == {
+        "join the network namespace": "needs CAP_SYS_ADMIN",
+        "write the child's uid_map and gid_map": "needs CAP_SETUID and CAP_SETGID",
+        "give the cgroup to uid 8 of the host": "needs CAP_CHOWN",
+        "fetch": "needs CAP_SYS_ADMIN and CAP_SYS_CHROOT",
+        "move the network device eth0 into the container as inside0": "needs CAP_NET_ADMIN",
+        "move the network device eth1 into the container as eth1": "needs CAP_NET_ADMIN",
+        "deny all devices but c 10:229 rw": "needs CAP_BPF and CAP_NET_ADMIN",
+        "set oom_score_adj to -5": "needs CAP_SYS_RESOURCE",
+        "schedule by SCHED_DEADLINE": "needs CAP_SYS_NICE",
+    }
+
+
+def test_a_caller_that_is_not_root_gets_no_user_namespace():
+    found = blocked(mapped(), **BOTH, host=USER)
+    assert reason_of("enter a new user namespace", found) == "rootless containers are not supported yet"
+
+
+def test_uid_0_of_the_host_is_given_away_by_a_right_of_its_own():
+    config = mapped()
+    config["linux"]["gidMappings"] = [{"containerID": 0, "hostID": 0, "size": 9}]
+    weak = BOTH | without("CAP_SETFCAP")
+    assert "write the child's uid_map and gid_map" not in blocked(config, **weak)
+    config["linux"]["uidMappings"] = config["linux"]["gidMappings"]
+    assert reason_of("write the child's uid_map", blocked(config, **weak)) == "needs CAP_SETFCAP"
+
+
+def test_a_rootfs_that_is_closed_to_root_inside_cannot_be_mounted():
+    found = blocked(mapped(), **BOTH, faults={"the rootfs inside": "it is closed"})
+    assert reason_of("mount /bundle/rootfs onto itself", found) == "it is closed"
+
+
+def test_root_of_a_user_namespace_may_give_no_io_priority_of_real_time():
+    config = small()
+    config["process"]["ioPriority"] = {"class": "IOPRIO_CLASS_RT", "priority": 0}
+    assert reason_of("set the I/O priority", blocked(config, nested=True)).endswith("in the first user namespace")
