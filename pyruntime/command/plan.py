@@ -83,7 +83,8 @@ def perform(line: Line, root: str) -> tuple[str, int]:
 
     Raises:
         UsageError: no such format.
-        RuntimeFailure: the bundle or its config.json cannot be read.
+        RuntimeFailure: the bundle or its config.json cannot be read, or its keys do not go together
+            (a user namespace that is new and a pid namespace by path): what create says of it.
     """
     form = validate.form(line)
     bundle = line.words[0] if line.words else "."
