@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -144,6 +145,18 @@ static PyObject *create_module(void)
 	return PyModule_Create(&definition);
 }
 
+/* The interpreter's data is touched nearly whole: to ask for it at once saves 150 page faults. */
+static void populate(void)
+{
+#if defined(INTERPRETER_INSIDE) && defined(MADV_POPULATE_WRITE)
+	extern char __data_start[], _end[];
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = (uintptr_t)__data_start & ~(page - 1);
+
+	madvise((void *)from, (uintptr_t)_end - from, MADV_POPULATE_WRITE); /* refused: no harm */
+#endif
+}
+
 static int first_phase(int argc, char **argv)
 {
 	PyPreConfig early;
@@ -255,6 +268,7 @@ __attribute__((visibility("default"))) int start(int argc, char **argv)
 	/* The standard library goes with an upgrade of Python, though the program may stay. */
 	if (content == NULL || access(STDLIB "/encodings/__init__.py", R_OK) < 0)
 		return -1;
+	populate();
 	if (first_phase(argc, argv) < 0 || arguments(argc, argv) < 0)
 		return -1;
 	PyGC_Disable(); /* what a command loads stays, and to look at it would touch every page */
