@@ -29,9 +29,10 @@ def stale() -> str | None:
     except FileNotFoundError:
         return None
     try:
-        made, magic, *identity = posix.read(stamp, 64).decode("ascii", "replace").split()
+        told = posix.read(stamp, 64).decode("ascii", "replace").split()
     finally:
         posix.close(stamp)
+    made, magic, *identity = told if len(told) > 1 else ("another Python", "")
     if magic != MAGIC_NUMBER.hex():
         return f"byte-code: made for {made}, none for {version()}: run make install"
     if identity and identity != interpreter(_PYTHON):

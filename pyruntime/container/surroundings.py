@@ -136,25 +136,16 @@ def look(plan: Plan, host: Host, root: str) -> Surroundings:
         filter=found,
         kept=kept,
         limits=_limits(plan),
-        oom_score=int(_read("/proc/self/oom_score_adj")),
+        oom_score=int(hosts.read("/proc/self/oom_score_adj")),
         modules=confinement.look(),
-        nested=_read("/proc/self/uid_map").split() != _ALL_USERS,
+        nested=hosts.read("/proc/self/uid_map").split() != _ALL_USERS,
         selinux=hosts.selinux_enabled(),
     )
 
 
-def _read(path: str) -> str:
-    with errors.doing("read", path):
-        descriptor = posix.open(path, posix.O_RDONLY)
-        try:
-            return posix.read(descriptor, 1 << 16).decode("utf-8", "surrogateescape")
-        finally:
-            posix.close(descriptor)
-
-
 def _effective() -> int:
     """Return the effective capabilities of this process (proc_pid_status(5))."""
-    line = next(each for each in _read("/proc/self/status").splitlines() if "CapEff" in each)
+    line = next(each for each in hosts.read("/proc/self/status").splitlines() if "CapEff" in each)
     return int(line.partition(":")[2], 16)
 
 

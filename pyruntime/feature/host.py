@@ -66,12 +66,17 @@ def look() -> Host:
             f"Linux {oldest} or newer is needed, this is {release[0]}.{release[1]}"
         )
     root = next((path for path in _MOUNT_POINTS if _is_cgroup2(path)), "")
-    own = _own_cgroup(_read("/proc/self/cgroup"))
-    last = int(_read("/proc/sys/kernel/cap_last_cap"))
+    own = _own_cgroup(read("/proc/self/cgroup"))
+    last = int(read("/proc/sys/kernel/cap_last_cap"))
     return Host(posix.geteuid(), root, own, release, last)
 
 
-def _read(path: str) -> str:
+def read(path: str) -> str:
+    """Return what a small file of the kernel says.
+
+    Raises:
+        KernelError: it cannot be read.
+    """
     with errors.doing("read", path):
         descriptor = posix.open(path, posix.O_RDONLY)
         try:

@@ -109,7 +109,12 @@ def wait_readable(descriptor: int, ending: int) -> None:
         Interrupted: a signal that asks to end came first.
     """
     wish = bytearray(_POLL.pack(descriptor, _POLLIN, 0, ending, _POLLIN, 0))
-    door.call("ppoll", wish, 2, None, None, 0)
+    while True:
+        try:
+            door.call("ppoll", wish, 2, None, None, 0)
+            break
+        except InterruptedError:  # stopped and continued
+            continue
     _, _, ready, _, _, told = _POLL.unpack(wish)
     if told and not ready:
         raise interruption(ending)

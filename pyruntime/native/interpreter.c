@@ -46,6 +46,8 @@ static int word(PyObject *argument, long *out, PyObject **held)
 		*out = PyLong_AsLongAndOverflow(argument, &overflow);
 		if (overflow > 0)
 			*out = (long)PyLong_AsUnsignedLong(argument);
+		else if (overflow < 0)
+			PyErr_SetString(PyExc_OverflowError, "less than a word holds");
 		return PyErr_Occurred() ? -1 : 0;
 	}
 	if (argument == Py_None) {

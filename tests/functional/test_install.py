@@ -245,6 +245,8 @@ def test_version_notices_byte_code_made_for_another_python(installed):
     stamp = installed.package / installation.STAMP
     made = f"{installation.version()} {importlib.util.MAGIC_NUMBER.hex()}"
     assert stamp.read_text().startswith(f"{made} ")
+    stamp.write_text("")
+    assert "byte-code: made for another Python" in installed.call("--version").stdout
     stamp.write_text("3.10 6f0d0d0a 1 1\n")
     lines = installed.call("--version").stdout.splitlines()
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -156,8 +156,8 @@ def test_capabilities_are_told_by_what_is_less(mask, told):
 @pytest.mark.parametrize("text", ["0 0 4294967295\n", "0 1000 1\n"])
 def test_a_user_namespace_is_known_by_its_map(text, tmp_path, built, monkeypatch):
     (tmp_path / "rootfs").mkdir()
-    real = surroundings._read
+    real = surroundings.hosts.read
     monkeypatch.setattr(
-        surroundings, "_read", lambda path: text if path.endswith("uid_map") else real(path)
+        surroundings.hosts, "read", lambda path: text if path.endswith("uid_map") else real(path)
     )
     assert looked(tmp_path, configs.small()).nested == ("1000" in text)
