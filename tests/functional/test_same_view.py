@@ -48,7 +48,7 @@ DIFFERENCES = [
      "runc hands on that its caller ignores signals 32 and 33, which C libraries keep for themselves"),
     ("first process", r"(?m)^(SigIgn:\t)0000000[01][08]([0-9a-f]{7})$", r"\g<1>000000000\2",
      "as in status"),
-    ("first process", r"(?m)^(Vm\w+|Rss\w+|SigQ|FDSize|Mems_allowed\w*|\w*voluntary_ctxt_switches):.*$",
+    ("first process", r"(?m)^(State|Vm\w+|Rss\w+|SigQ|FDSize|Mems_allowed\w*|\w*voluntary_ctxt_switches):.*$",
      r"\1", "sizes and counts of the moment"),
     ("network", r"(?m)@if\d+|\bqlen \d+", "", "numbers of the moment"),
 ]  # fmt: skip
