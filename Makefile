@@ -12,7 +12,7 @@ LEFT_OUT = __pycache__ *.[ch] pyruntime/native/build*.py pyruntime/packing.py py
 # What STAGED holds.
 INSTALLED = pyruntime pyruntime.code launcher interpreter.so
 NATIVE = pyruntime/native/waiting_init
-PYTEST = $(PYTHON) -m pytest -rs
+PYTEST = $(PYTHON) -m pytest -rfEs
 # As root, tests run in a private view of cgroups and mounts; else those that need it are skipped.
 VIEW = $(PYTHON) tests/in_view.py
 VENV = build/venv/bin

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ CONTAINER_TESTS = {"functional", "security", "integration"}
 CGROUPS = Path(in_view.CGROUPS)
 # Only what hangs is ended after so long: a busy machine needs much more than a moment for a command.
 SECONDS = 90.0
+FAILED = pytest.StashKey[bool]()
 
 
 def pytest_configure():
@@ -65,6 +67,29 @@ def pytest_collection_finish(session):
         sys.stdout.flush()
         again = [sys.executable, "-m", "pytest", *config.invocation_params.args]
         os.execv(sys.executable, [sys.executable, str(TESTS / "in_view.py"), *again])
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """Note of each test whether it failed: what it made is kept then."""
+    outcome = yield
+    if outcome.get_result().failed:
+        item.stash[FAILED] = True
+
+
+@pytest.fixture(autouse=True)
+def _room(request):
+    """Remove the directory of a test that has passed: bundles would fill gigabytes by the end."""
+    yield
+    place = request.node.funcargs.get("tmp_path")
+    if place is not None and FAILED not in request.node.stash and not mounted_below(place):
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def mounted_below(place):
+    """Tell whether something is mounted in a directory; what it shows must not be removed."""
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return any(point.startswith(f"{place}/") for point in points)
 
 
 class Bundle:
