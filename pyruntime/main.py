@@ -17,12 +17,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.command.grammar import Values
 
-_MAKERS = ("create", "run")  # they make the process that inherits what the caller handed over
+# They make the process that inherits what the caller handed over.
+_MAKERS = ("create", "run")
+_PREFIXED = (*_MAKERS, "exec")  # their failures name them
 _SILENT = ("state", "kill")  # they never warn, so the log is opened only for a failure
 _FORMATS = ("text", "json")
 _DRIVERS = ("cgroupfs", "systemd", "disabled")
 _ROOTLESS = ("", "1", "t", "true", "0", "f", "false", "auto")
 _INTERRUPTED = 130
+_EXEC_FAILED = 255  # runc(8)
 _PIPE_BROKEN = 141  # 128 + SIGPIPE, as the shell sees a program that the signal ended
 
 
@@ -107,12 +110,20 @@ def _perform(line: grammar.Line) -> int:
     try:
         answer: int | str | tuple[str, int] = command.perform(line, root, **more)
     except errors.RuntimeFailure as failure:
-        if line.command not in _MAKERS:
+        if line.command not in _PREFIXED:
             raise
-        return _report(failure, line.settings, f"{grammar.NAME} {line.command} failed: ")
+        return _failed(failure, line)
     if isinstance(answer, int):
         return answer
     return _answer(*answer) if isinstance(answer, tuple) else _answer(answer)
+
+
+def _failed(failure: errors.RuntimeFailure, line: grammar.Line) -> int:
+    """Report why no process could be made; the exit status of exec is else the process's own."""
+    if line.command == "exec":
+        _report(failure, line.settings, "exec failed: ")
+        return _EXEC_FAILED
+    return _report(failure, line.settings, f"{grammar.NAME} {line.command} failed: ")
 
 
 def _check(line: grammar.Line) -> None:

@@ -32,6 +32,7 @@ EXTENSIONS = ("_json", "_ctypes", "seccomp")
 HOT = {
     "create": ("container.caller", "container.create"),
     "run": ("container.caller", "container.run"),
+    "exec": ("container.caller", "container.exec"),
     "start": ("container.start",),
     "state": ("container.state",),
     "kill": ("container.kill",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyruntime import errors
+from pyruntime.command import grammar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def perform(line: Line, root: str, caller: Caller) -> int:
         pid_file=text(line, "pid_file"),
         no_pivot="no_pivot" in line.options,
         no_new_keyring="no_new_keyring" in line.options,
-        preserve_fds=int(line.options.get("preserve_fds", 0)),
+        preserve_fds=grammar.number(line.options, "preserve_fds"),
         console_socket=text(line, "console_socket"),
         pidfd_socket=text(line, "pidfd_socket"),
     )

@@ -46,8 +46,9 @@ def _words(
     """Read options and positionals from `at` to the end; return the positionals."""
     words: list[str] = []
     while True:
-        if not (stops and words):
-            at = _options(argv, at, options, values)
+        if stops and words:  # all that follows is the container's, but for what click takes out
+            return None if argv[at : at + 1] == ["--"] else words + argv[at:]
+        at = _options(argv, at, options, values)
         if at < 0:
             return None
         if at == len(argv):
@@ -80,6 +81,8 @@ def _options(argv: list[str], at: int, options: tuple[Option, ...], values: Valu
                 if not _plain(text):
                     return -1
                 values[grammar.key(option)] = int(text)
+            elif option[1] == "texts":
+                values[grammar.key(option)] = [*grammar.texts(values, grammar.key(option)), text]
             else:
                 values[grammar.key(option)] = text
         at += 1

@@ -25,7 +25,9 @@ except ModuleNotFoundError:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyruntime.command.grammar import Option, Value, Values
+    from typing import Any
+
+    from pyruntime.command.grammar import Option, Values
 
 
 class Misread(errors.UsageError):
@@ -96,7 +98,7 @@ def _command(name: str) -> click.Command:
     """Build one command from the grammar."""
     positionals, least, most, _, sentence, options = grammar.COMMANDS[name]
 
-    def line(words: tuple[str, ...], **values: Value | None) -> grammar.Line:
+    def line(words: tuple[str, ...], **values: Any) -> grammar.Line:
         ctx = click.get_current_context()
         _check_number(ctx, least, most, len(words))
         before = ctx.parent.params if ctx.parent else {}
@@ -116,20 +118,23 @@ def _param(option: Option) -> click.Option:
     if kind == "flag":
         return click.Option([*dashed, grammar.key(option)], is_flag=True, help=sentence)
     what = click.INT if kind == "number" else click.STRING
+    many = kind == "texts"
     return click.Option(
-        [*dashed, grammar.key(option)], type=what, default=None, metavar=word, help=sentence
-    )
+        [*dashed, grammar.key(option)],
+        type=what, default=None, multiple=many, metavar=word, help=sentence,
+    )  # fmt: skip
 
 
-def _given(values: dict[str, Value | None]) -> Values:
-    """Leave out what the line does not say."""
-    given = ((name, value) for name, value in values.items() if value is not None)
-    return {name: value for name, value in given if value is not False}
+def _given(values: dict[str, Any]) -> Values:
+    """Leave out what the line does not say; click gives all values of an option as a tuple."""
+    said = {name: list(each) if type(each) is tuple else each for name, each in values.items()}
+    unsaid: tuple[object, ...] = (None, [])
+    return {name: each for name, each in said.items() if each not in unsaid and each is not False}
 
 
 def _settings(texts: dict[str, str]) -> Values:
     """Return the global options as the readers give them, from their texts by name."""
-    found: dict[str, Value | None] = {}
+    found: dict[str, Any] = {}
     for option in grammar.GLOBAL:
         text = texts.get(option[0][0])
         found[grammar.key(option)] = text == "true" if option[1] == "flag" else text

@@ -7,7 +7,7 @@ Two readers work from these tables: `fast` (exact, for the lines that engines se
 
 An option is (names, kind, word for its value in the help, sentence); the first name is its key,
 names carry no dashes: Go takes one dash and two alike. Kinds: "flag", "text", "path" (made
-absolute against the caller's directory), "number".
+absolute against the caller's directory), "number", "texts" (may be repeated, all count).
 A command is (positionals, least, most, stops, sentence, options): `stops` means that no option is
 read after the first positional (runc's StopOnNthArg).
 """
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    Value = str | int | bool
+    Value = str | int | bool | list[str]
     Values = dict[str, Value]
     Option = tuple[tuple[str, ...], str, str, str]
     Command = tuple[str, int, int, bool, str, tuple[Option, ...]]
@@ -54,6 +54,8 @@ _CREATE: tuple[Option, ...] = (
     (("preserve-fds",), "number", "N", "pass N more descriptors on, from 3 upwards"),
 )
 
+_MANY = 1 << 16
+
 COMMANDS: dict[str, Command] = {
     "create": ("ID", 1, 1, False, "create a container", _CREATE),
     "start": ("ID", 1, 1, False, "run the user's process in a created container", ()),
@@ -85,6 +87,32 @@ COMMANDS: dict[str, Command] = {
             (("detach", "d"), "flag", "", "leave the container's process in the background"),
             (("keep",), "flag", "", "do not delete the container when its process has ended"),
             (("no-subreaper",), "flag", "", "do not become the reaper of orphans"),
+        ),
+    ),
+    "exec": (
+        "ID [COMMAND [ARG...]]",
+        1,
+        _MANY,
+        True,
+        "run another process in a container",
+        (
+            (("console-socket",), "path", "SOCKET", "AF_UNIX socket that receives the terminal"),
+            (("pidfd-socket",), "path", "SOCKET", "AF_UNIX socket that receives a pidfd of it"),
+            (("cwd",), "text", "DIR", "its working directory in the container"),
+            (("env", "e"), "texts", "NAME=VALUE", "set an environment variable"),
+            (("tty", "t"), "flag", "", "give it a terminal"),
+            (("user", "u"), "text", "UID[:GID]", "run it as that user"),
+            (("additional-gids", "g"), "texts", "GID", "give it a further group"),
+            (("process", "p"), "path", "FILE", "read the process from a JSON file"),
+            (("detach", "d"), "flag", "", "leave it in the background"),
+            (("pid-file",), "path", "FILE", "file to write its process id to"),
+            (("process-label",), "text", "LABEL", "run it under that SELinux label"),
+            (("apparmor",), "text", "PROFILE", "run it under that AppArmor profile"),
+            (("no-new-privs",), "flag", "", "let it never gain privileges"),
+            (("cap", "c"), "texts", "CAP", "give it a further capability"),
+            (("preserve-fds",), "number", "N", "pass N more descriptors on, from 3 upwards"),
+            (("cgroup",), "texts", "PATH", "run it in that cgroup below the container's"),
+            (("ignore-paused",), "flag", "", "begin even where a paused container holds it"),
         ),
     ),
     "list": (
@@ -133,6 +161,18 @@ COMMANDS: dict[str, Command] = {
 def key(option: Option) -> str:
     """Return the name under which the value of `option` is kept ("preserve_fds")."""
     return option[0][0].replace("-", "_")
+
+
+def texts(values: Values, name: str) -> list[str]:
+    """Return all values that a repeatable option was given."""
+    found = values.get(name)
+    return found if isinstance(found, list) else []
+
+
+def number(values: Values, name: str) -> int:
+    """Return the value of a "number", 0 if it was not given."""
+    found = values.get(name)
+    return found if isinstance(found, int) else 0
 
 
 class Line:

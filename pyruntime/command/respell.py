@@ -39,15 +39,17 @@ class Part:
 
     Args:
         values: text by option name (without dashes); a flag has "true" or "false".
+        rows: likewise all texts of an option that may be repeated.
         unknown: names that are no options here.
         words: the positionals.
         help: whether --help stood where an option stands.
     """
 
-    __slots__ = ("help", "unknown", "values", "words")
+    __slots__ = ("help", "rows", "unknown", "values", "words")
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
+        self.rows: dict[str, list[str]] = {}
         self.unknown: list[str] = []
         self.words: list[str] = []
         self.help = False
@@ -57,6 +59,7 @@ class Part:
         found = [f"--{name}" for name in self.unknown]
         for names, kind, _, _ in options:
             value = self.values.get(names[0])
+            found += [f"--{names[0]}={text}" for text in self.rows.get(names[0], ())]
             if kind == "flag":
                 found += [f"--{names[0]}"] if value == "true" else []
             elif value is not None:
@@ -187,7 +190,10 @@ def _option(argv: list[str], at: int, options: tuple[Option, ...], part: Part) -
         if at == len(argv):
             raise errors.UsageError(f"flag needs an argument: {word}")
         text = argv[at]
-    part.values[names[0]] = _value(kind, text, names[0])
+    if kind == "texts":
+        part.rows.setdefault(names[0], []).append(text)
+    else:
+        part.values[names[0]] = _value(kind, text, names[0])
     return at + 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyruntime.command import create
+from pyruntime.command import create, grammar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def perform(line: Line, root: str, caller: Caller) -> int:
         pid_file=create.text(line, "pid_file"),
         no_pivot="no_pivot" in line.options,
         no_new_keyring="no_new_keyring" in line.options,
-        preserve_fds=int(line.options.get("preserve_fds", 0)),
+        preserve_fds=grammar.number(line.options, "preserve_fds"),
         console_socket=create.text(line, "console_socket"),
         pidfd_socket=create.text(line, "pidfd_socket"),
         detach="detach" in line.options,

@@ -137,6 +137,7 @@ def first_state(plan: Plan) -> State:
         "cgroup": plan.cgroup.directory,
         "mounted": "",
         "private_pid": "pid" in plan.namespaces.new,
+        "keyring": plan.keyring,
         "hooks": {
             name: wishes
             for name, wishes in (config.get("hooks") or {}).items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posix
 
 from pyruntime import errors
-from pyruntime.container import activation, parent
+from pyruntime.container import activation, parent, pidfile
 from pyruntime.container.claim import Claim
 from pyruntime.container.plan import Plan, Wishes
 from pyruntime.errors import doing
@@ -112,7 +112,11 @@ def begin(
     birth = parent.Birth(entry, lock, plan, caller, ending)
     birth.happen(root, raw)
     if pid_file:
-        _write_pid_file(birth, pid_file)
+        try:
+            pidfile.write(pid_file, birth.pid)
+        except errors.KernelError:
+            birth.undo()
+            raise
     birth.settle()
     return birth
 
@@ -144,32 +148,3 @@ def _check_rootfs(plan: Plan) -> None:
         raise errors.RuntimeFailure(f"invalid rootfs: stat {directory}: {why}") from None
     if known.st_mode & 0o170000 != 0o040000:
         raise errors.RuntimeFailure(f"invalid rootfs: {directory}: not a directory")
-
-
-def _write_pid_file(birth: parent.Birth, pid_file: str) -> None:
-    """Write the pid whole or not at all: conmon reads it as soon as the command has ended.
-
-    Raises:
-        KernelError: it cannot be written; the container is undone.
-    """
-    directory, _, name = pid_file.rpartition("/")
-    temporary = f"{directory}/.{name}.{posix.getpid()}"
-    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | path.O_CLOEXEC
-    try:
-        with doing("write the pid file", pid_file):
-            descriptor = posix.open(temporary, flags, 0o666)
-            posix.write(descriptor, str(birth.pid).encode("ascii"))
-            posix.close(descriptor)
-            posix.rename(temporary, pid_file)
-    except errors.KernelError:
-        birth.undo()
-        _forget(temporary)
-        raise
-
-
-def _forget(file: str) -> None:
-    """Remove a file that may not be there."""
-    try:
-        posix.unlink(file)
-    except OSError:
-        return

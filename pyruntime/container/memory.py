@@ -2,7 +2,7 @@
 
 The form of a script, all little-endian, all pointers absolute (native/player.c has the same as C):
 
-    header      magic, (set by the player) scratch, descriptors of failures
+    header      magic, (set by the player) scratch, descriptors and page of failures
     operations  records of one size, played one after the other
     memory      texts, arrays and structures; equal things lie there once
 """
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     Argument: TypeAlias = "int | str | bytes | Program | Result | Scratch"
 
 BASE = 0x1000000000
-MAGIC = 0x31746E6972637370
-HEADER = _struct.Struct("<QQqq")
+MAGIC = 0x32746E6972637370
+HEADER = _struct.Struct("<QQqqQ")
 RECORD = _struct.Struct("<5BxH6Q8sQq")
 _SCRATCH_AT = 8  # in the header
 _RESULT_AT = RECORD.size - 8

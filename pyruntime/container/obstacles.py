@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pyruntime import errors
 from pyruntime.container import awaited, steps
-from pyruntime.container.plan import LimitStep, NameStep
+from pyruntime.container.plan import NameStep
 from pyruntime.feature import (
     capabilities,
     clocks,
@@ -29,6 +29,7 @@ from pyruntime.feature import (
 )
 from pyruntime.feature.cgroup import devices as device_rules
 from pyruntime.feature.cgroup import filesystem as cgroup
+from pyruntime.feature.rlimits import LimitStep
 from pyruntime.feature.step import Step
 
 TYPE_CHECKING = False

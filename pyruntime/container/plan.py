@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from pyruntime.feature import capabilities, devices, hooks, masks, mounts, namespaces, rootfs
+from pyruntime.feature import (
+    capabilities,
+    devices,
+    hooks,
+    masks,
+    mounts,
+    namespaces,
+    rlimits,
+    rootfs,
+)
 from pyruntime.feature.cgroup import devices as device_rules
 from pyruntime.feature.cgroup import filesystem as cgroup
 from pyruntime.feature.step import Step
@@ -22,24 +31,6 @@ if TYPE_CHECKING:
     from pyruntime.feature.sysctl import SysctlStep
     from pyruntime.feature.usernamespace import UserNamespaceStep
     from pyruntime.spec.shapes import Config, IntelRdt, NetDevice, Process, Seccomp
-
-_UNLIMITED = (1 << 64) - 1  # RLIM_INFINITY
-
-
-class LimitStep(Step):
-    """Set the resource limit `name` (setrlimit(2))."""
-
-    __slots__ = ("hard", "name", "number", "soft")
-
-    def __init__(self, name: str, soft: int, hard: int) -> None:
-        self.name, self.soft, self.hard = name, soft, hard
-        self.number = words.RLIMITS[name]
-
-    def describe(self) -> str:
-        """Name limit and values."""
-        soft, hard = _amount(self.soft), _amount(self.hard)
-        return f"set {self.name} to {soft}" + ("" if soft == hard else f", at most {hard}")
-
 
 class NameStep(Step):
     """Set the host name or the domain name."""
@@ -109,10 +100,7 @@ class Plan:
         self.rdt = _rdt(linux["intelRdt"], id) if "intelRdt" in linux else None
         self.hooks = {name: hooks.plan(config, name) for name in words.HOOKS}
         self.keyring = "" if wishes.no_new_keyring else f"_ses.{id}"
-        self.limits = [
-            LimitStep(wish["type"], wish["soft"], wish["hard"])
-            for wish in process.get("rlimits") or []
-        ]
+        self.limits = rlimits.plan(process)
         self.scheduler = _scheduler(config) if process.get("scheduler") else None
         own = process.get("ioPriority") or linux.get("personality") or linux.get("memoryPolicy")
         self.attributes = _attributes(config) if own else []
@@ -151,10 +139,6 @@ class Plan:
         ordered += [self.scheduler] if self.scheduler else []
         ordered += [*self.labels, *self.attributes, *([self.filter] if self.filter else [])]
         return ordered
-
-
-def _amount(value: int) -> str:
-    return "unlimited" if value == _UNLIMITED else str(value)
 
 
 def _user(config: Config, spaces: NamespacesStep, euid: int) -> UserNamespaceStep:

@@ -59,7 +59,7 @@ def run(
     _run_poststart(birth)
     if detach:
         return 0
-    code = _attend(birth)
+    code = attend(birth.pid, birth.pidfd)
     if not keep:
         _remove(birth)
     return code
@@ -90,19 +90,19 @@ def _run_poststart(birth: parent.Birth) -> None:
         raise
 
 
-def _attend(birth: parent.Birth) -> int:
+def attend(pid: int, pidfd: int) -> int:
     """Pass signals on and reap children until the payload has ended; return its status.
 
     All signals are blocked and taken one at a time, so none is lost between looking and waiting.
     """
     while True:
-        ended = _reap(birth.pid)
+        ended = _reap(pid)
         if ended is not None:
             code = posix.waitstatus_to_exitcode(ended)
             return code if code >= 0 else 128 - code
         number = signals.take(_EVERYTHING)
         if number not in _KEPT:
-            _forward(birth, number)
+            _forward(pidfd, number)
 
 
 def _reap(pid: int) -> int | None:
@@ -118,9 +118,9 @@ def _reap(pid: int) -> int | None:
             return None
 
 
-def _forward(birth: parent.Birth, number: int) -> None:
+def _forward(pidfd: int, number: int) -> None:
     """Send a signal on; a payload that has just ended is no error."""
     try:
-        pidfds.send_signal(birth.pidfd, number)
+        pidfds.send_signal(pidfd, number)
     except ProcessLookupError:
         return

@@ -100,30 +100,29 @@ class Order:
 
 def compose(order: Order) -> list[Operation]:
     """Put the last steps in their order."""
-    late = order.no_new_privs  # without it the filter needs CAP_SYS_ADMIN, which goes with the ids,
-    # so it must allow all that follows; what can come earlier does.
-    chdir = _chdir(order)
+    # Without it the filter needs CAP_SYS_ADMIN, which goes with the ids, so it must allow all that
+    # follows; what can come earlier does.
+    late = order.no_new_privs
+    there = chdir(order)
     return [
         *_begin(order),
-        *_label(order),
+        *label(order),
         *joining.join(order),
         *order.extra,
-        *_umask(order),
-        *_signals(),
-        chdir,  # as root: the payload's user may not be allowed to walk there
-        *_inside(),
-        *_close(
-            order
-        ),  # the last that a filter might refuse although the payload never asks for it
+        *umask(order),
+        *signals(),
+        there,  # as root: the payload's user may not be allowed to walk there
+        *inside(),
+        # The last that a filter might refuse although the payload never asks for it.
+        *close(order.preserve, order.channels()),
         *([] if late else credentials.load_filter(order)),
         *credentials.bounding_set(order),  # PR_CAPBSET_DROP is EPERM after the ids
         *credentials.ids(order),
-        *_chdir_again(order, chdir),
+        *chdir_again(order, there),
         *credentials.capability_sets(order),
         *credentials.no_new_privs(order),
-        *joining.fork(
-            order
-        ),  # seen from a shared pid namespace only now, when nothing is left to take
+        # Seen from a shared pid namespace only now, when nothing is left to take.
+        *joining.fork(order),
         *(credentials.load_filter(order) if late else []),
         *_wait(order),
         *_hooks(order),
@@ -140,21 +139,26 @@ def encode(operations: list[Operation], base: int = BASE) -> bytes:
     return steps.flat(operations, base)
 
 
+def name(order: Order) -> Operation:
+    """Bear the payload's name from now on."""
+    short = order.args[0].rpartition("/")[2][:15]
+    return credentials.prctl(f'take the name "{short}"', _PR_SET_NAME, short)
+
+
 def _begin(order: Order) -> list[Operation]:
     """Close the process to tracers before it gives anything up, and the descriptors to execve."""
-    name = order.args[0].rpartition("/")[2][:15]
     return [
         steps.Report("report failures to the parent", order.sync),
         credentials.non_dumpable(),
         *(
-            steps.Call(f"close {name} on execution", "fcntl", (each, *_CLOEXEC))
-            for name, each in zip(_CHANNELS, order.channels(), strict=False)
+            steps.Call(f"close {said} on execution", "fcntl", (each, *_CLOEXEC))
+            for said, each in zip(_CHANNELS, order.channels(), strict=False)
         ),
-        credentials.prctl(f'take the name "{name}"', _PR_SET_NAME, name),
+        name(order),
     ]
 
 
-def _label(order: Order) -> list[Operation]:
+def label(order: Order) -> list[Operation]:
     """Have the payload labelled, where the config says so."""
     if not order.labels:
         return []
@@ -163,24 +167,25 @@ def _label(order: Order) -> list[Operation]:
     return labelling.write(order)
 
 
-def _chdir(order: Order) -> Operation:
+def chdir(order: Order) -> Operation:
+    """Go to the working directory as root; where that is refused, `chdir_again` comes later."""
     words = f'chdir to cwd ("{order.cwd}") set in config.json failed'
     refused = (_EPERM, _EACCES)
     return steps.Call(f"go to {order.cwd}", "chdir", (order.cwd,), words, tolerated=refused)
 
 
-def _chdir_again(order: Order, first: Operation) -> list[Operation]:
+def chdir_again(order: Order, first: Operation) -> list[Operation]:
     """Go to the working directory as the user if root could not, and look again where that is."""
     words = f'chdir to cwd ("{order.cwd}") set in config.json failed'
     again = [
         steps.Call(f"go to {order.cwd} as the user", "chdir", (order.cwd,), words),
-        *_inside(),
+        *inside(),
     ]
     refused = f"if going to {order.cwd} was refused before:"
     return [steps.Skip(refused, memory.Result(first), len(again)), *again]
 
 
-def _inside() -> list[Operation]:
+def inside() -> list[Operation]:
     """See that the working directory is inside.
 
     getcwd(2) gives `(unreachable)/…`, and no error, for a directory of the host that was reached
@@ -193,14 +198,14 @@ def _inside() -> list[Operation]:
     ]
 
 
-def _umask(order: Order) -> list[Operation]:
+def umask(order: Order) -> list[Operation]:
     """Set the mask; Python keeps its own, or the modes of what it makes would be bent."""
     if order.umask is None:
         return []
     return [steps.Call(f"set the umask to {order.umask:04o}", "umask", (order.umask,))]
 
 
-def _signals() -> list[Operation]:
+def signals() -> list[Operation]:
     """Undo what Python (SIGPIPE, SIGXFSZ) and the caller left; SIGKILL and SIGSTOP are refused."""
     default, none = bytes(32), bytes(8)
     action = (1, default, 0, len(none))
@@ -223,12 +228,12 @@ def gaps(first: int, kept: list[int]) -> list[tuple[int, int]]:
     return [*found, (first, _LAST)]
 
 
-def _close(order: Order) -> list[Operation]:
+def close(preserve: int, kept: list[int]) -> list[Operation]:
     """Close what nobody named, whatever it is and whoever left it open."""
     return [
         steps.Call(f"close descriptors {low} to {high if high < _LAST else 'the last'}",
                    "close_range", (low, high, 0))
-        for low, high in gaps(3 + order.preserve, order.channels())
+        for low, high in gaps(3 + preserve, kept)
     ]  # fmt: skip
 
 

@@ -109,16 +109,19 @@ class Skip(Operation):
 
 
 class Report(Operation):
-    """Write failures to `packet` bare and to `line` with a newline from now on; -1: nowhere."""
+    """Write failures to `packet` bare and to `line` with a newline from now on; -1: nowhere.
 
-    __slots__ = ("said", "packet", "line")  # noqa: RUF023
+    `answer` is the address of a page to put them into, 0 for none: see answer.py.
+    """
 
-    def __init__(self, said: str, packet: int, line: int = -1) -> None:
-        self.said, self.packet, self.line = said, packet, line
+    __slots__ = ("said", "packet", "line", "answer")  # noqa: RUF023
+
+    def __init__(self, said: str, packet: int, line: int = -1, answer: int = 0) -> None:
+        self.said, self.packet, self.line, self.answer = said, packet, line, answer
 
     def record(self, memory: Memory) -> bytes:
         """Return the record."""
-        return _packed(memory, _REPORT, (self.packet, self.line))
+        return _packed(memory, _REPORT, (self.packet, self.line, self.answer))
 
 
 class Tell(Operation):
@@ -203,5 +206,5 @@ def flat(operations: list[Operation], base: int) -> bytes:
     """Lay the whole script down for the address `base`."""
     memory = memories.Memory(operations, base)
     records = b"".join(each.record(memory) for each in operations)
-    header = memories.HEADER.pack(memories.MAGIC, 0, -1, -1)
+    header = memories.HEADER.pack(memories.MAGIC, 0, -1, -1, 0)
     return header + records + bytes(memory.content)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import posix
+
+from pyruntime import errors
 from pyruntime.feature import step
 
 TYPE_CHECKING = False
@@ -59,6 +62,7 @@ _WITHIN = (
     ("inheritable", "bounding", "it is not in the bounding set"),
 )
 _MANY = 1 << 30
+_LAST = "/proc/sys/kernel/cap_last_cap"
 NAMES = {number: name for name, number in NUMBERS.items()}
 
 
@@ -128,6 +132,19 @@ def plan(config: Any, last: int) -> tuple[Capabilities | None, list[str]]:
     ]
     masks["ambient"] &= raisable
     return Capabilities(**masks), warnings
+
+
+def last() -> int:
+    """Return the number of the last capability that the running kernel knows.
+
+    Raises:
+        KernelError: /proc is not mounted.
+    """
+    with errors.doing("read", _LAST):
+        descriptor = posix.open(_LAST, posix.O_RDONLY | posix.O_CLOEXEC)
+        number = int(posix.read(descriptor, 16))
+        posix.close(descriptor)
+    return number
 
 
 def members(mask: int) -> list[int]:

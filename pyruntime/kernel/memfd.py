@@ -55,6 +55,15 @@ def sealed(name: str, content: bytes, *, executable: bool) -> int:
     return descriptor
 
 
+def unsealed(name: str) -> int:
+    """Make an empty file in memory, close-on-exec, that can be written and sealed.
+
+    Raises:
+        OSError: as memfd_create(2) gives it.
+    """
+    return _created(name, _MFD_NOEXEC_SEAL)
+
+
 def execute(descriptor: int, argv: list[str], env: list[str]) -> NoReturn:
     """Replace this process by the program that is open at `descriptor` (execveat(2)).
 

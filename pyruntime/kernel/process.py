@@ -22,7 +22,7 @@ _CLONE_INTO_CGROUP = 0x200000000
 _SIGCHLD = 17
 
 _PR_SET_CHILD_SUBREAPER = 36
-_EVERY_PROCESSOR = b"\xff" * 1024  # as many as any kernel of the base line can have
+EVERY_PROCESSOR = b"\xff" * 1024  # as many as any kernel of the base line can have
 
 
 def clone3(flags: int, cgroup: int | None) -> tuple[int, int]:
@@ -111,7 +111,7 @@ def allow_every_processor(pid: int) -> None:
     Raises:
         OSError: EPERM for another user's process without CAP_SYS_NICE.
     """
-    door.call("sched_setaffinity", pid, len(_EVERY_PROCESSOR), _EVERY_PROCESSOR)
+    door.call("sched_setaffinity", pid, len(EVERY_PROCESSOR), EVERY_PROCESSOR)
 
 
 def adjust_oom_score(pid: int, score: int) -> None:

@@ -14,7 +14,7 @@
 #include "linux.h"
 
 #define BASE 0x1000000000UL          /* 64 GiB: free in a static program, also with 39-bit addresses */
-#define MAGIC 0x31746e6972637370UL   /* the form of the script, see container/memory.py */
+#define MAGIC 0x32746e6972637370UL   /* the form of the script, see container/memory.py */
 #define SCRIPT ((struct script *)BASE)
 
 enum verb { CALL = 1, EXPECT, SKIP, REPORT, TELL, HOOK, EXECUTE };
@@ -36,12 +36,19 @@ struct script {
 	u64 magic;
 	char *scratch;               /* memory for results, set below */
 	s64 packet, line;            /* where a failure is written: bare; with a newline; -1: nowhere */
+	struct answer *answer;       /* and where it is put; 0: nowhere */
 	struct operation operations[];
 };
 
 struct text {
 	u64 length;
 	char bytes[4096];            /* the most that a reader takes, newline included */
+};
+
+/* A page that the runtime reads, so that a process in the container needs no descriptor to fail. */
+struct answer {
+	u64 pid;
+	struct text text;
 };
 
 static void add_bytes(struct text *text, const char *from, u64 length)
@@ -76,6 +83,8 @@ static const char *nth(const char *texts, u64 n)
 
 static _Noreturn void fail(struct text *text)
 {
+	if (SCRIPT->answer)
+		SCRIPT->answer->text = *text;
 	if (SCRIPT->packet >= 0)
 		SYSCALL(WRITE, SCRIPT->packet, text->bytes, text->length);
 	text->bytes[text->length++] = '\n';
@@ -201,6 +210,7 @@ static _Noreturn void play_operations(void)
 		case REPORT:                 /* write failures there from now on */
 			SCRIPT->packet = (s64)a[0];
 			SCRIPT->line = (s64)a[1];
+			SCRIPT->answer = (struct answer *)a[2];
 			break;
 		case TELL:                   /* write a word and a number in decimal to a descriptor */
 			tell(now->words, a[0], a[1]);

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pyruntime.errors import Problem
-    from pyruntime.spec.check import Refused
+    from pyruntime.spec.walk import Refused
 
 _KINDS = {
     dict: "an object", list: "a list", str: "the string", bool: "", int: "the integer",

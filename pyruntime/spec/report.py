@@ -7,7 +7,7 @@ create and run refuse them (explain.py, rules.py).
 from __future__ import annotations
 
 from pyruntime import jsonfile
-from pyruntime.spec import check, explain, remarks, rules, supported, table, unknown
+from pyruntime.spec import explain, remarks, rules, supported, table, unknown, walk
 from pyruntime.spec.explain import Finding
 
 TYPE_CHECKING = False
@@ -44,8 +44,8 @@ def report(config: Any) -> Report:
     told = Report()
     unsafe: list[str] = []
     try:
-        check.walk(config, table.CONFIG)
-    except check.Refused as refused:
+        walk.walk(config, table.CONFIG)
+    except walk.Refused as refused:
         told.problems, unsafe = explain.wrong_values(config, refused)
     told.problems += [
         Finding(pointer, sentence, shown_at(config, pointer))

@@ -57,7 +57,7 @@ CALLS = {
     "feature.devices.LinkStep": lambda step: ("symlinkat", step["target"]),
     "container.plan.NameStep": lambda step: (step["call"], step["name"]),
     "feature.rootfs.RootfsStep": lambda _: ("pivot_root", "."),
-    "container.plan.LimitStep": lambda step: ("prlimit64", step["name"]),
+    "feature.rlimits.LimitStep": lambda step: ("prlimit64", step["name"]),
     "setresgid": lambda step: ("setresgid", str(step["arguments"][0])),
     "setresuid": lambda step: ("setresuid", str(step["arguments"][0])),
     "capset": lambda _: ("capset", ""),

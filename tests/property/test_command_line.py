@@ -23,6 +23,7 @@ WORDS = st.sampled_from(["c1", "web.2", "9", "KILL", "a=b", "start", "ü"])
 VALUES = {
     "text": st.sampled_from(["json", "table", "auto", "", "-x", "--help", "a=b"]),
     "path": st.sampled_from(["/b", "rel/x", "", "-", "--", "/a=b"]),
+    "texts": st.sampled_from(["A=1", "B=2", "", "-x", "--", "7"]),
     "number": st.sampled_from(["0", "1", "12", "007", "0x3", "-1", "x", "99999999999"]),
 }
 PLAIN = settings(
@@ -52,7 +53,8 @@ def right_line(draw):
     command = draw(st.sampled_from(sorted(grammar.COMMANDS)))
     _, least, most, stops, _, options = grammar.COMMANDS[command]
     parts = draw(st.lists(option(options), max_size=3)) if options else []
-    words = [[word] for word in draw(st.lists(WORDS, min_size=least, max_size=most))]
+    more = st.sampled_from(["-l", "--", "-9", "--help"]) if most > 2 else st.nothing()
+    words = [[word] for word in draw(st.lists(WORDS | more, min_size=least, max_size=min(most, 5)))]
     if stops or draw(st.booleans()):
         parts += words
     else:

@@ -13,7 +13,7 @@ from property import documents
 
 from pyruntime import errors
 from pyruntime.container import validate
-from pyruntime.spec import check, explain, table
+from pyruntime.spec import check, explain, table, walk
 
 CASES = int(os.environ.get("PYRUNTIME_CASES", "5000"))
 SCHEMA = documents.SCHEMAS["config"]
@@ -27,8 +27,8 @@ quick = settings(
 def verdict(config):
     """What the walker says: None, or its refusal."""
     try:
-        check.walk(config, table.CONFIG)
-    except check.Refused as refused:
+        walk.walk(config, table.CONFIG)
+    except walk.Refused as refused:
         return refused
     return None
 

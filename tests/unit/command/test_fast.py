@@ -39,7 +39,8 @@ def test_what_engines_send_is_read_and_as_click_reads_it(line):
         "create --preserve-fds 1234567890123 x",
         "state -- x",
         "state -",
-        "kill x -9",
+        "kill x -- -9",
+        "exec x -- ls",
         "state --root /r x",
         "---debug state x",
         "--=x state x",
@@ -70,7 +71,14 @@ def test_the_last_of_a_repeated_option_wins():
 
 def test_options_may_follow_positionals_but_not_those_of_kill():
     assert fast.read(["delete", "x", "--force"]) == Line({}, "delete", {"force": True}, ("x",))
-    assert fast.read(["kill", "x", "--all"]) is None
+    assert fast.read(["kill", "x", "--all"]) == Line({}, "kill", {}, ("x", "--all"))
+    assert fast.read(["kill", "x", "-9"]) == Line({}, "kill", {}, ("x", "-9"))
+
+
+def test_what_follows_the_id_of_exec_is_the_commands_own():
+    line = ["exec", "-t", "-e", "A=1", "--env=B=2", "x", "ls", "-la", "--", "--env=C=3"]
+    options = {"tty": True, "env": ["A=1", "B=2"]}
+    assert fast.read(line) == Line({}, "exec", options, ("x", "ls", "-la", "--", "--env=C=3"))
 
 
 def test_a_value_may_begin_with_a_dash_or_be_empty():

@@ -4,7 +4,7 @@ import pytest
 
 from pyruntime.command import grammar
 
-KINDS = {"flag", "text", "path", "number"}
+KINDS = {"flag", "number", "path", "text", "texts"}
 # runc(8), and crun's and older runcs' where callers pass them.
 EXPECTED = {
     "create": "bundle b console-socket pidfd-socket pid-file no-pivot no-new-keyring preserve-fds",
@@ -14,6 +14,8 @@ EXPECTED = {
     "delete": "force f",
     "run": "bundle b console-socket pidfd-socket pid-file no-pivot no-new-keyring preserve-fds"
     " detach d keep no-subreaper",
+    "exec": "console-socket pidfd-socket cwd env e tty t user u additional-gids g process p detach d"
+    " pid-file process-label apparmor no-new-privs cap c preserve-fds cgroup ignore-paused",
     "list": "format f quiet q",
     "spec": "bundle b file f rootless",
     "validate": "format f",

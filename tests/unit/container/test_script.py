@@ -14,7 +14,7 @@ from pyruntime.kernel import door
 NATIVE = Path(__file__).resolve().parents[3] / "pyruntime" / "native"
 RECORD = struct.Struct("<5BxH6Q8sQq")
 PR_CAPBSET_DROP = 24
-HEADER = struct.Struct("<QQqq")
+HEADER = struct.Struct("<QQqqQ")
 
 SETS = (
     "limit the capabilities to: bounding CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, "

@@ -12,14 +12,14 @@ import pytest
 from unit.spec import configs
 
 from pyruntime import errors
-from pyruntime.spec import check, table
+from pyruntime.spec import check, table, walk
 
 ROOT = Path(__file__).parents[3]
 
 
 def refusal(value, node=table.CONFIG):
-    with pytest.raises(check.Refused) as caught:
-        check.walk(value, node)
+    with pytest.raises(walk.Refused) as caught:
+        walk.walk(value, node)
     return caught.value.pointer, caught.value.sentence
 
 
@@ -86,7 +86,7 @@ def test_without_jsonschema_the_walkers_finding_is_the_error(monkeypatch):
 
 def test_where_jsonschema_finds_nothing_the_walker_stands_aside(monkeypatch):
     def refuse(value, node):
-        raise check.Refused("is not to my taste")
+        raise walk.Refused("is not to my taste")
 
     monkeypatch.setattr(check, "walk", refuse)
     assert check.check(configs.small()) == []

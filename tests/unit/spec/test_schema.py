@@ -9,7 +9,7 @@ import pytest
 from unit.spec import configs
 
 from pyruntime import jsonfile
-from pyruntime.spec import check, explain, rules, sample, table
+from pyruntime.spec import explain, rules, sample, table, walk
 
 KINDS = ("config", "state", "features")
 
@@ -51,7 +51,7 @@ def test_every_value_has_a_title_that_errors_can_tell(kind):
 @pytest.mark.parametrize("path", shipped("config", "good"), ids=str)
 def test_official_good_configurations_are_accepted(path):
     assert problems("config", path) == []
-    check.walk(json.loads(path.read_text()), table.CONFIG)
+    walk.walk(json.loads(path.read_text()), table.CONFIG)
 
 
 @pytest.mark.parametrize(
