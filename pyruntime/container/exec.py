@@ -197,9 +197,11 @@ def _begin(
     maker, pidfd = _clone(way, wishes)
     if maker == 0:
         _become_native(native, written, order, gifts)
-    if agent:
-        agent.serve(maker, pidfd)
-    posix.waitid(posix.P_PIDFD, pidfd, posix.WEXITED)
+    try:
+        if agent:
+            agent.serve(maker, pidfd)
+    finally:
+        posix.waitid(posix.P_PIDFD, pidfd, posix.WEXITED)
     pid, text = answer.read(order.answer)
     if text or not pid:
         _reap(pid)

@@ -146,10 +146,12 @@ class Agent:
             RuntimeFailure: nobody takes it.
         """
         self.makers_end.close()
-        message = self.line.hear()
-        if message is not None and message[0] == "listener":
-            self._hand_over(pid, pidfd, message[1])
-        self.line.close()
+        try:
+            message = self.line.hear()
+            if message is not None and message[0] == "listener":
+                self._hand_over(pid, pidfd, message[1])
+        finally:
+            self.line.close()  # a maker that still waits ends by that
 
     def _hand_over(self, pid: int, pidfd: int, digits: str) -> None:
         from pyruntime.feature import listener

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 COUNT, AT_ONCE = 200, 8
+ENTRIES, ENTERING_AT_ONCE = 1000, 4
 SECONDS = 60.0
 
 
@@ -73,6 +74,28 @@ def test_two_hundred_containers_leave_nothing(runtime, bundle, containers):
     wrong = [outcome for outcome in outcomes if outcome != [(0, "", "")] * 4]
     assert wrong == []
     deadline = time.monotonic() + SECONDS  # the kernel takes its time to forget keyrings
+    while machine(containers.root) != before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert machine(containers.root) == before
+
+
+def test_a_thousand_processes_that_enter_leave_nothing(runtime, bundle, containers):
+    bundle.config["process"]["args"] = ["sleep", "1000"]
+    assert runtime("run", "--detach", "--bundle", bundle.save(), "c1").returncode == 0
+    files = os.listdir(containers.root / "c1")
+
+    def enter(number):
+        done = runtime("exec", "c1", "sh", "-c", f"exit {number % 3}")
+        return done.returncode == number % 3, done.stdout, done.stderr
+
+    with ThreadPoolExecutor(ENTERING_AT_ONCE) as pool:
+        list(pool.map(lambda _: None, range(ENTERING_AT_ONCE)))
+        assert enter(0) == (True, "", "")
+        before = machine(containers.root)
+        outcomes = set(pool.map(enter, range(ENTRIES)))
+    assert outcomes == {(True, "", "")}
+    assert sorted(os.listdir(containers.root / "c1")) == sorted(files)
+    deadline = time.monotonic() + SECONDS
     while machine(containers.root) != before and time.monotonic() < deadline:
         time.sleep(0.05)
     assert machine(containers.root) == before
