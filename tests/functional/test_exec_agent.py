@@ -19,7 +19,7 @@ from functional.test_seccomp_agent import (  # noqa: F401 - fixtures
 SCRIPT = "mkdir /dev/shm/x 2>&1; ls -d /dev/shm/x 2>/dev/null; true"
 
 
-def test_the_agent_decides_for_the_process(both, runtime, containers, agents, tmp_path):  # noqa: F811
+def test_the_agent_decides_for_the_process(both, runtime, containers, agents, tmp_path):
     agent = agents(answer=REFUSED)
     notify(both, tmp_path / "agent", *MKDIR, listenerMetadata="told")
     both.config["annotations"] = {"org.example": "here"}
@@ -37,7 +37,7 @@ def test_the_agent_decides_for_the_process(both, runtime, containers, agents, tm
     assert agent.rights[1] == ["anon_inode:seccomp notify"]
 
 
-def test_every_call_on_the_way_in_can_be_notified_of(both, runtime, containers, agents, tmp_path):  # noqa: F811
+def test_every_call_on_the_way_in_can_be_notified_of(both, runtime, containers, agents, tmp_path):
     """Each waits for the agent, which is there before the first of them."""
     agent = agents()
     notify(both, tmp_path / "agent", *LAST_STEPS, "ioctl", "close_range", "umask", "rt_sigaction")
@@ -48,7 +48,7 @@ def test_every_call_on_the_way_in_can_be_notified_of(both, runtime, containers, 
     assert len(agent.seen) > before
 
 
-def test_no_agent_no_process(both, runtime, containers, agents, tmp_path):  # noqa: F811
+def test_no_agent_no_process(both, runtime, containers, agents, tmp_path):
     agents()
     notify(both, tmp_path / "agent", *MKDIR)
     inside.running(both, runtime, containers)
@@ -62,7 +62,7 @@ def test_no_agent_no_process(both, runtime, containers, agents, tmp_path):  # no
 
 
 @pytest.mark.parametrize("words", [["nosuch"], ["/etc"]])
-def test_a_program_that_is_missing_needs_no_agent(both, runtime, containers, agents, tmp_path, words):  # noqa: F811
+def test_a_program_that_is_missing_needs_no_agent(both, runtime, containers, agents, tmp_path, words):
     agents()
     notify(both, tmp_path / "agent", *MKDIR)
     inside.running(both, runtime, containers)

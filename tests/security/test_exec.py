@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from functional import inside
+from functional.test_exec import failing
 from security import hostile
 from security.test_sealed_child import ODD, plant
 
@@ -100,7 +101,7 @@ time.sleep(1000)
 
 
 @pytest.mark.parametrize("strong", [False, True], ids=["without ptrace", "with ptrace"])
-def test_a_watcher_inside_gets_nothing_of_two_thousand_processes(bundle, runtime, containers, tmp_path, strong):
+def test_cve_2016_9962_a_watcher_inside_gets_nothing_of_two_thousand_processes(bundle, runtime, containers, tmp_path, strong):
     """CVE-2016-9962 and its kin: host directories, descriptors and memory reached through exec."""
     volume = tmp_path / "vol"
     volume.mkdir()
@@ -251,6 +252,23 @@ def test_cve_2024_21626_exec_cannot_begin_in_a_leaked_directory(bundle, runtime,
                 assert done.stdout == ""
     finally:
         os.close(held)
+
+
+@pytest.mark.parametrize("user", ["root", "1000x", ":5", "-1", "4294967295", "99999999999999999999", "1:", "1:x", "0x1", " 1"])
+def test_cve_2026_30892_a_user_is_numbers_or_nobody(bundle, runtime, containers, user):
+    """CVE-2026-30892: a text half read runs as another user."""
+    inside.running(bundle, runtime, containers)
+    assert failing(runtime, f"--user={user}", "c1", "true").startswith(("bad uid: ", "bad gid: "))
+
+
+def test_cve_2022_29162_a_further_capability_is_not_inheritable(bundle, runtime, containers):
+    """CVE-2022-29162: nor ambient, unless the config has inheritable ones."""
+    inside.running(bundle, runtime, containers)
+    done = runtime("exec", "--cap", "CAP_CHOWN", "-c", "CAP_FOWNER", "c1", "cat", "/proc/self/status")
+    told = inside.status(done.stdout)
+    assert int(told["CapInh"], 16) == int(told["CapAmb"], 16) == 0
+    for name in ("CapBnd", "CapPrm", "CapEff"):
+        assert int(told[name], 16) & 0b1001 == 0b1001, name
 
 
 def test_the_page_of_answers_is_not_believed(bundle, runtime, containers, launcher):
