@@ -20,7 +20,8 @@ VENV = build/venv/bin
 CASES = 20000
 
 .PHONY: help demo test check unit functional property property-long security suite \
-        bench build install uninstall clean dist ready-demo ready-test ready-suite
+        vm vm-test vm-shell bench build install uninstall clean dist \
+        ready-demo ready-test ready-suite ready-vm
 .DEFAULT_GOAL = help
 
 help: ## show this
@@ -34,7 +35,7 @@ test: ready-test ## run every test that this machine can run
 
 check: ## lint and types, with ruff and mypy from pip
 	@integration/setup check
-	$(VENV)/ruff check pyruntime tests bundles
+	$(VENV)/ruff check pyruntime tests bundles integration/vm integration/vm/vm
 	$(VENV)/mypy
 
 unit: ready-test ## tests without root
@@ -54,6 +55,15 @@ security: ready-test ## one test for each known attack (needs root)
 
 suite: ready-suite ## the validation suite of runtime-tools (needs root, Go 1.21)
 	@$(VIEW) $(PYTEST) tests/integration
+
+vm: ready-vm ## build the guest: QEMU with real cgroups, systemd, podman (needs root; 2 minutes, then kept)
+	@integration/vm/vm build
+
+vm-test: ready-vm ## install this tree in a new guest and test it there, TESTS=tests/guest
+	@integration/vm/vm test $(TESTS)
+
+vm-shell: ready-vm ## a shell in a new guest, with this tree at /src
+	@integration/vm/vm shell --share '$(CURDIR)':/src:ro --cwd /src
 
 bench: ready-test ## time the commands against runc and crun (needs root)
 	@integration/bench/run $(BENCH)
@@ -88,6 +98,9 @@ clean: ## remove what was built
 	find pyruntime tests bundles integration -name __pycache__ -prune -exec rm -rf {} +
 
 # What apt installs must be there before anything is compiled.
+ready-vm:
+	@integration/setup vm
+
 ready-demo ready-test ready-suite: ready-%:
 	@integration/setup $*
 	@$(MAKE) --no-print-directory -s build

@@ -1,0 +1,46 @@
+"""Tests that run in the guest only (integration/vm), as root under systemd: see `make vm-test`.
+
+There the runtime has been installed, cgroup v2 has every controller, and nobody else uses the
+machine, so no private view is made. Those marked `delegated` run as a user of systemd's.
+"""
+
+import os
+import time
+from pathlib import Path
+
+import conftest
+import pytest
+
+ATTENDANT = "/opt/attendant/attendant"
+INSTALLED = Path("/usr/bin/pyruntime")
+
+
+def pytest_configure():
+    """Refuse any other machine: there cgroups and engines would be changed that are not ours."""
+    if not os.path.exists(ATTENDANT):
+        raise pytest.UsageError("tests/guest runs in the guest only: make vm-test")
+
+
+@pytest.fixture(scope="session")
+def launcher():
+    """The program that `make vm-test` has installed, which engines call too."""
+    return INSTALLED
+
+
+def cgroups():
+    """Return all cgroups but those in which systemd runs what it likes."""
+    found = {str(path) for path in conftest.CGROUPS.rglob("*") if path.is_dir()}
+    return {path for path in found if ".service" not in path and "/user.slice" not in path}
+
+
+@pytest.fixture
+def containers(containers):
+    """The same, and no cgroup may be left."""
+    before = cgroups()
+    yield containers
+    for name in containers.ids():
+        conftest.call(INSTALLED, containers.root, "delete", "--force", name)
+    deadline = time.monotonic() + conftest.SECONDS
+    while cgroups() - before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert sorted(cgroups() - before) == []
