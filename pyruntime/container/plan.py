@@ -82,6 +82,10 @@ class Plan:
         )
         self.cgroup = cgroup.plan(config, host, id)
         self.mounts = mounts.plan(config, bundle, cgroup.shown(config, self.cgroup))
+        if not self.namespaces.has("cgroup"):
+            from pyruntime.feature import hostcgroups
+
+            hostcgroups.bind(self.mounts)
         self.mount_label: str = linux.get("mountLabel") or ""
         if "pid" in self.namespaces.paths:
             from pyruntime.feature import procfs  # noqa: F401 - the child can load nothing
