@@ -1,0 +1,120 @@
+"""podman with this runtime: containers as people start them, kept by conmon, on an image of busybox."""
+
+import json
+import subprocess
+
+import busybox
+import pytest
+from functional import inside
+
+IMAGE = "localhost/busybox"
+SECONDS = 180
+DRIVERS = ["cgroupfs"]
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    """The image, imported once; nothing can be pulled in the guest."""
+    place = tmp_path_factory.mktemp("image")
+    busybox.rootfs(f"{place}/rootfs")
+    subprocess.run(["tar", "-cf", "image.tar", "-C", "rootfs", "."], cwd=place, check=True)
+    subprocess.run(["podman", "import", "-q", f"{place}/image.tar", IMAGE], check=True, stdout=subprocess.DEVNULL)
+    return IMAGE
+
+
+@pytest.fixture(params=DRIVERS)
+def podman(request, image):
+    """Callable: podman("run", …) -> CompletedProcess; all its containers are removed at the end."""
+
+    def run(*words):
+        command = ["podman", "--runtime", "pyruntime", "--cgroup-manager", request.param, *words]
+        return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=SECONDS)
+
+    run.driver = request.param
+    yield run
+    removed = run("rm", "--all", "--force", "--time", "0")
+    assert removed.returncode == 0, removed.stderr
+    assert run("ps", "--all", "--quiet").stdout == ""
+
+
+def well(done):
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def inspected(podman, name):
+    (told,) = json.loads(well(podman("inspect", name)))
+    return told
+
+
+def test_run_gives_output_and_exit_code(podman, image):
+    done = podman("run", "--rm", "--network", "none", image, "sh", "-c", "echo out; echo err >&2; exit 7")
+    assert (done.returncode, done.stdout, done.stderr) == (7, "out\n", "err\n")
+
+
+def test_a_program_that_is_missing_gives_127(podman, image):
+    done = podman("run", "--rm", "--network", "none", image, "/no/such/program")
+    assert done.returncode == 127
+    assert "/no/such/program" in done.stderr
+
+
+def test_a_program_that_may_not_be_executed_gives_126(podman, image):
+    assert podman("run", "--rm", "--network", "none", image, "/etc/passwd").returncode == 126
+
+
+def test_a_container_lives_and_is_stopped_and_removed(podman, image):
+    script = "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 0.1; done"
+    name = well(podman("run", "--detach", "--name", "box", "--network", "none", image, "sh", "-c", script)).strip()
+    inside.eventually(lambda: "ready" in well(podman("logs", "box")))
+    told = inspected(podman, "box")
+    assert told["State"]["Status"] == "running"
+    assert told["OCIRuntime"] == "pyruntime"
+    assert well(podman("ps", "--quiet", "--no-trunc")).split() == [name]
+    well(podman("stop", "--time", "60", "box"))
+    told = inspected(podman, "box")["State"]
+    assert (told["Status"], told["ExitCode"]) == ("exited", 4)
+    assert well(podman("logs", "box")) == "ready\nbye\n"
+    assert well(podman("wait", "box")) == "4\n"
+    well(podman("rm", "box"))
+    assert podman("inspect", "box").returncode != 0
+
+
+def test_a_container_is_killed(podman, image):
+    well(podman("run", "--detach", "--name", "box", "--network", "none", image, "sleep", "1000"))
+    well(podman("kill", "--signal", "KILL", "box"))
+    assert well(podman("wait", "box")) == "137\n"
+
+
+def test_create_and_start_are_two_steps(podman, image):
+    well(podman("create", "--name", "box", "--network", "none", image, "sh", "-c", "echo started"))
+    assert inspected(podman, "box")["State"]["Status"] == "created"
+    assert well(podman("start", "--attach", "box")) == "started\n"
+
+
+def test_a_network_an_environment_and_volumes_are_there(podman, image, tmp_path):
+    (tmp_path / "note").write_text("from outside\n")
+    script = "cat /volume/note; echo $WORD; hostname; ip -o link | grep -c ': eth0'; echo back >/volume/answer"
+    words = ["--hostname", "box", "--env", "WORD=hello", "--volume", f"{tmp_path}:/volume"]
+    assert well(podman("run", "--rm", *words, image, "sh", "-c", script)).splitlines() == [
+        "from outside", "hello", "box", "1"
+    ]  # fmt: skip
+    assert (tmp_path / "answer").read_text() == "back\n"
+
+
+def test_the_payload_is_as_confined_as_with_podmans_own_runtime(podman, image):
+    """The same filter, capabilities and label; crun is what podman would have called."""
+    script = "grep -E '^(Cap|Seccomp|NoNewPrivs|Groups)' /proc/self/status; cat /proc/self/attr/current"
+    words = ["run", "--rm", "--network", "none", image, "sh", "-c", script]
+    ours = well(podman(*words))
+    theirs = subprocess.run(["podman", *words], capture_output=True, text=True, timeout=SECONDS)
+    assert theirs.returncode == 0, theirs.stderr
+    assert ours == theirs.stdout
+    assert "Seccomp:\t2" in ours
+    assert "containers-default" in ours
+
+
+def test_a_user_namespace_of_its_own(podman, image):
+    words = ["--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536", "--network", "none"]
+    assert well(podman("run", "--rm", *words, image, "cat", "/proc/self/uid_map")).split() == [
+        "0", "100000", "65536"
+    ]  # fmt: skip
