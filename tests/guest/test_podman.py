@@ -22,19 +22,31 @@ def image(tmp_path_factory):
     return IMAGE
 
 
-@pytest.fixture(params=DRIVERS)
+@pytest.fixture(scope="module", params=DRIVERS)
 def podman(request, image):
-    """Callable: podman("run", …) -> CompletedProcess; all its containers are removed at the end."""
+    """Callable: podman("run", …, given="") -> CompletedProcess; at the end no container may be left."""
 
-    def run(*words):
+    def run(*words, given=""):
         command = ["podman", "--runtime", "pyruntime", "--cgroup-manager", request.param, *words]
-        return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=SECONDS)
+        return subprocess.run(command, capture_output=True, text=True, input=given, timeout=SECONDS)
 
-    run.driver = request.param
     yield run
-    removed = run("rm", "--all", "--force", "--time", "0")
-    assert removed.returncode == 0, removed.stderr
     assert run("ps", "--all", "--quiet").stdout == ""
+
+
+@pytest.fixture
+def box(podman):
+    """The name of a container that a test makes; it is removed after it."""
+    yield "box"
+    well(podman("rm", "--force", "--ignore", "--time", "0", "box"))
+
+
+@pytest.fixture(scope="module")
+def sleeping(podman, image):
+    """The name of a container that sleeps, for all tests that leave it as it is."""
+    well(podman("run", "--detach", "--name", "sleeping", "--network", "none", image, "sleep", "10000"))
+    yield "sleeping"
+    well(podman("rm", "--force", "--time", "0", "sleeping"))
 
 
 def well(done):
@@ -62,33 +74,33 @@ def test_a_program_that_may_not_be_executed_gives_126(podman, image):
     assert podman("run", "--rm", "--network", "none", image, "/etc/passwd").returncode == 126
 
 
-def test_a_container_lives_and_is_stopped_and_removed(podman, image):
+def test_a_container_lives_and_is_stopped_and_removed(podman, image, box):
     script = "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 0.1; done"
-    name = well(podman("run", "--detach", "--name", "box", "--network", "none", image, "sh", "-c", script)).strip()
-    inside.eventually(lambda: "ready" in well(podman("logs", "box")))
-    told = inspected(podman, "box")
+    name = well(podman("run", "--detach", "--name", box, "--network", "none", image, "sh", "-c", script)).strip()
+    inside.eventually(lambda: "ready" in well(podman("logs", box)))
+    told = inspected(podman, box)
     assert told["State"]["Status"] == "running"
     assert told["OCIRuntime"] == "pyruntime"
-    assert well(podman("ps", "--quiet", "--no-trunc")).split() == [name]
-    well(podman("stop", "--time", "60", "box"))
-    told = inspected(podman, "box")["State"]
+    assert well(podman("ps", "--quiet", "--no-trunc", "--filter", "name=box")).split() == [name]
+    well(podman("stop", "--time", "60", box))
+    told = inspected(podman, box)["State"]
     assert (told["Status"], told["ExitCode"]) == ("exited", 4)
-    assert well(podman("logs", "box")) == "ready\nbye\n"
-    assert well(podman("wait", "box")) == "4\n"
-    well(podman("rm", "box"))
-    assert podman("inspect", "box").returncode != 0
+    assert well(podman("logs", box)) == "ready\nbye\n"
+    assert well(podman("wait", box)) == "4\n"
+    well(podman("rm", box))
+    assert podman("inspect", box).returncode != 0
 
 
-def test_a_container_is_killed(podman, image):
-    well(podman("run", "--detach", "--name", "box", "--network", "none", image, "sleep", "1000"))
-    well(podman("kill", "--signal", "KILL", "box"))
-    assert well(podman("wait", "box")) == "137\n"
+def test_a_container_is_killed(podman, image, box):
+    well(podman("run", "--detach", "--name", box, "--network", "none", image, "sleep", "1000"))
+    well(podman("kill", "--signal", "KILL", box))
+    assert well(podman("wait", box)) == "137\n"
 
 
-def test_create_and_start_are_two_steps(podman, image):
-    well(podman("create", "--name", "box", "--network", "none", image, "sh", "-c", "echo started"))
-    assert inspected(podman, "box")["State"]["Status"] == "created"
-    assert well(podman("start", "--attach", "box")) == "started\n"
+def test_create_and_start_are_two_steps(podman, image, box):
+    well(podman("create", "--name", box, "--network", "none", image, "sh", "-c", "echo started"))
+    assert inspected(podman, box)["State"]["Status"] == "created"
+    assert well(podman("start", "--attach", box)) == "started\n"
 
 
 def test_a_network_an_environment_and_volumes_are_there(podman, image, tmp_path):
@@ -118,3 +130,19 @@ def test_a_user_namespace_of_its_own(podman, image):
     assert well(podman("run", "--rm", *words, image, "cat", "/proc/self/uid_map")).split() == [
         "0", "100000", "65536"
     ]  # fmt: skip
+
+
+def test_exec_runs_a_further_process_and_gives_its_exit_code(podman, sleeping):
+    words = ["--user", "7:8", "--env", "WORD=hello", "--workdir", "/tmp"]
+    done = podman("exec", *words, sleeping, "sh", "-c", "id -u; id -g; echo $WORD; pwd; echo err >&2; exit 9")
+    assert (done.returncode, done.stdout, done.stderr) == (9, "7\n8\nhello\n/tmp\n", "err\n")
+
+
+def test_exec_takes_standard_input_and_is_where_the_container_is(podman, sleeping):
+    script = "cat; cat /proc/1/comm; cat /proc/self/cgroup"
+    done = podman("exec", "--interactive", sleeping, "sh", "-c", script, given="from outside\n")
+    assert well(done).splitlines() == ["from outside", "sleep", "0::/"]
+
+
+def test_exec_of_a_program_that_is_missing_gives_127(podman, sleeping):
+    assert podman("exec", sleeping, "/no/such/program").returncode == 127
