@@ -17,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import hardware
 import machine
 import saved
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 RECIPE = HERE / "recipe"
-# What of these modules is not of the recipe goes into the saved states: devices, and how they are made.
-STATES = (HERE / "machine.py", HERE / "saved.py")
+# What the saved states depend on.
+STATES = (HERE / "hardware.py", HERE / "saved.py")
 KEPT = 2
 UNFINISHED = "building-"
 # With these the tree's mounts and all processes of the build end when its first process does.
@@ -46,7 +47,7 @@ def cache() -> Path:
 
 def name() -> str:
     """Return the name of the image that this tree's recipe makes with this machine's QEMU."""
-    told = hashlib.sha256(machine.version().encode())
+    told = hashlib.sha256(hardware.version().encode())
     for path in [*sorted(RECIPE.rglob("*")), *STATES]:
         if path.is_file() and "__pycache__" not in path.parts:
             told.update(f"{path.relative_to(HERE)}\0{path.stat().st_mode:o}\0".encode())
@@ -97,7 +98,7 @@ def build(image: Path) -> None:
         command = [*PRIVATELY.split(), str(RECIPE / "build"), str(scratch), str(made)]
         if subprocess.run(command, stdin=subprocess.DEVNULL, close_fds=False).returncode:
             raise SystemExit("vm: the guest could not be built")
-        for mode in machine.MODES:
+        for mode in hardware.MODES:
             print(f"vm: saving the state of a guest that has booted: {mode}", file=sys.stderr)
             saved.save(made, mode)
         made.rename(image)

@@ -1,9 +1,4 @@
-"""A running guest: QEMU, what it is told, and commands in it.
-
-There is no KVM in it: what one machine emulates another does too, and where machines are virtual
-themselves KVM is often absent or broken. Its state was saved after booting (saved.py), so it is
-ready in a second or two.
-"""
+"""A running guest, and commands in it. It resumes a saved state (saved.py): it is ready in seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +8,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,71 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import connection
+import hardware
 from monitor import Monitor, Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
-QEMU = "qemu-system-x86_64"
-INIT = {"bare": "/opt/attendant/attendant", "systemd": "/sbin/init"}
-MODES = tuple(INIT)
-MEBIBYTES = 4096
-# A saved state fits only the devices that it was saved with, so there is always room for so many.
-MOST_SHARES = 4
-KERNEL_WORDS = (
-    "console=ttyS0 quiet panic=-1 reboot=t mitigations=off nokaslr net.ifnames=0 random.trust_cpu=on"
-    " audit=0 systemd.show_status=false apparmor=1 security=apparmor"
-)
+    from hardware import Share
+
 END_SECONDS = 10.0
 # The session of a user, with cgroups that systemd has delegated to it.
 AS_USER = (
     "systemd-run --user --pipe --wait --collect --quiet --property=Delegate=yes --setenv=LANG=C.UTF-8"
 )
-
-
-@dataclass(frozen=True)
-class Share:
-    """A directory of this machine that the guest has too, at an absolute path."""
-
-    here: str
-    there: str
-    read_only: bool
-
-
-def version() -> str:
-    """Return what QEMU says of itself; SystemExit without it."""
-    if os.uname().machine != "x86_64":
-        raise SystemExit("vm: the guest is for x86_64 only")
-    if shutil.which(QEMU) is None:
-        raise SystemExit(f"vm: {QEMU} is missing: integration/setup vm")
-    return subprocess.run([QEMU, "--version"], check=True, capture_output=True, text=True).stdout
-
-
-def command_line(image: Path, mode: str, disk: str, shares: Sequence[Share], run: Path) -> list[str]:
-    """Return QEMU's words but for the state to resume."""
-    empty = run / "empty"
-    empty.mkdir()
-    words = [
-        QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-        "-accel", "tcg,thread=multi,tb-size=512", "-machine", "pc,usb=off", "-cpu", "max",
-        "-smp", "2", "-m", str(MEBIBYTES),
-        "-kernel", f"{image}/vmlinux", "-initrd", f"{image}/initrd",
-        "-append", f"{KERNEL_WORDS} guest.init={INIT[mode]}",
-        "-serial", f"file:{run}/console", "-qmp", f"unix:{run}/monitor,server=on,wait=off",
-        "-drive", f"id=disk,if=none,cache=unsafe,discard=unmap,{disk}",
-        "-device", "virtio-blk-pci,drive=disk",
-        "-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-10.0.2.15:1023",
-        "-device", "virtio-net-pci,romfile=,netdev=net",
-        "-object", "rng-random,id=random,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=random",
-    ]  # fmt: skip
-    spare = [Share(str(empty), "", read_only=True)] * (MOST_SHARES - len(shares))
-    for number, share in enumerate([*shares, *spare]):
-        path = share.here.replace(",", ",,")
-        only = ",readonly=on" if share.read_only else ""
-        words += ["-fsdev", f"local,id=s{number},path={path},security_model=passthrough,multidevs=remap{only}"]
-        words += ["-device", f"virtio-9p-pci,fsdev=s{number},mount_tag=s{number}"]
-    return words
 
 
 def in_use(image: Path) -> bool:
@@ -132,11 +76,11 @@ class Machine:
     port: int
     key: str
 
-    def call(
+    def begin(
         self, words: Sequence[str], *, variables: Sequence[str] = (), directory: str = "",
         user: str = "", streams: tuple[int, int, int] = (0, 1, 2),
-    ) -> int:  # fmt: skip
-        """Run a command in the guest, as root or as a user in a session of its; return its exit status."""
+    ) -> connection.Command:  # fmt: skip
+        """Start a command in the guest, as root or as a user in a session of its."""
         if user:
             session = [*AS_USER.split(), f"--machine={user}@.host"]
             session += [f"--setenv={variable}" for variable in variables]
@@ -144,7 +88,11 @@ class Machine:
             words, variables, directory = [*session, "--", *words], (), ""
         line = connection.connect(self.port)
         line.sendall(connection.request(self.key, words, variables, directory))
-        command = connection.Command(line, streams)
+        return connection.Command(line, streams)
+
+    def call(self, words: Sequence[str], **how: Any) -> int:
+        """Run a command as `begin` starts it, giving it our signals; return its exit status."""
+        command = self.begin(words, **how)
         with connection.passing_on(command):
             return command.wait()
 
@@ -199,10 +147,10 @@ def ended(pid: int, seconds: float) -> bool:
 
 def resumed(image: Path, mode: str, shares: Sequence[Share], run: Path, *, tied: bool) -> Machine:
     """Resume the saved state of a mode in a directory of the guest's own; return it, ready."""
-    if len(shares) > MOST_SHARES:
-        raise SystemExit(f"vm: at most {MOST_SHARES} directories can be shared")
+    if len(shares) > hardware.MOST_SHARES:
+        raise SystemExit(f"vm: at most {hardware.MOST_SHARES} directories can be shared")
     state = image / mode
-    words = command_line(image, mode, f"file={state}/disk.qcow2,format=qcow2,snapshot=on", shares, run)
+    words = hardware.command_line(image, mode, f"file={state}/disk.qcow2,format=qcow2,snapshot=on", shares, run)
     words += ["-incoming", f"exec:cat {shlex.quote(str(state / 'state'))}"]
     pid = started(words, image, run, tied=tied)
     try:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import hardware
 import machine
 from monitor import Monitor
 
@@ -31,7 +32,7 @@ def save(image: Path, mode: str) -> None:
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, disk], check=True)
     with tempfile.TemporaryDirectory(prefix="pyruntime-vm-") as directory:
         run = Path(directory)
-        words = machine.command_line(image, mode, f"file={disk},format=qcow2", [], run)
+        words = hardware.command_line(image, mode, f"file={disk},format=qcow2", [], run)
         pid = machine.started(words, image, run, tied=True)
         guest = machine.Machine(run, pid, 0, "")
         try:

@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import connection
 import machine
 
 TYPE_CHECKING = False
@@ -26,16 +28,26 @@ NOTHING_COLLECTED = 5
 
 
 def run(image: Path, arguments: Sequence[str]) -> int:
-    """Run tests as root, then as a user those marked `delegated`; return 0 when all passed."""
-    with machine.running(image, "systemd") as guest:
+    """Run tests as root, and as a user those marked `delegated`; return 0 when all passed.
+
+    Both at once: each sees its own processes, mounts and cgroups only.
+    """
+    asked = list(arguments) or ["tests/guest"]
+    with machine.running(image, "systemd") as guest, tempfile.TemporaryFile() as told:
         brought(guest)
         if guest.call(["sh", "-ec", INSTALL], directory=THERE, streams=(-1, 1, 2)):
             raise SystemExit("vm: this tree could not be installed in the guest")
-        asked = list(arguments) or ["tests/guest"]
-        statuses = [
-            tested(guest, [*asked, "-m", "not delegated"], ""),
-            tested(guest, [*asked, "-m", "delegated"], "user"),
-        ]
+        by_user = tests(guest, [*asked, "-m", "delegated"], "user", told.fileno())
+        with ThreadPoolExecutor() as thread:
+            waited = thread.submit(by_user.wait)
+            print("vm: pytest as root", file=sys.stderr)
+            by_root = tests(guest, [*asked, "-m", "not delegated"], "", 1)
+            with connection.passing_on(by_root):
+                statuses = [by_root.wait()]
+            print("vm: pytest as user", file=sys.stderr)
+            statuses.append(waited.result())
+        told.seek(0)
+        connection.write_all(1, told.read())
     if statuses == [NOTHING_COLLECTED] * 2:
         return NOTHING_COLLECTED
     return next((status for status in statuses if status not in (0, NOTHING_COLLECTED)), 0)
@@ -52,11 +64,10 @@ def brought(guest: machine.Machine) -> None:
             raise SystemExit("vm: this tree could not be copied into the guest")
 
 
-def tested(guest: machine.Machine, arguments: Sequence[str], user: str) -> int:
-    """Run pytest in the guest; return its exit status."""
-    print(f"vm: pytest as {user or 'root'}", file=sys.stderr)
+def tests(guest: machine.Machine, arguments: Sequence[str], user: str, output: int) -> connection.Command:
+    """Start pytest in the guest."""
     carried = [f"{name}={os.environ[name]}" for name in ("CI", "PYRUNTIME_CASES") if name in os.environ]
-    return guest.call(
+    return guest.begin(
         [*PYTEST, *arguments], variables=[*carried, "PYTHONDONTWRITEBYTECODE=1"],
-        directory=THERE, user=user, streams=(-1, 1, 2),
+        directory=THERE, user=user, streams=(-1, output, output),
     )  # fmt: skip

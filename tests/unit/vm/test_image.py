@@ -25,7 +25,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(image, "HERE", tmp_path / "vm")
     monkeypatch.setattr(image, "RECIPE", recipe)
     monkeypatch.setattr(image, "STATES", ())
-    monkeypatch.setattr(image.machine, "version", lambda: "QEMU 7.2")
+    monkeypatch.setattr(image.hardware, "version", lambda: "QEMU 7.2")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return image.cache()
 
@@ -62,7 +62,7 @@ def test_what_it_is_made_from_names_it(cache, monkeypatch):
     names.add(image.name())
     (image.RECIPE / "packages").write_text("")
     names.add(image.name())
-    monkeypatch.setattr(image.machine, "version", lambda: "QEMU 10")
+    monkeypatch.setattr(image.hardware, "version", lambda: "QEMU 10")
     names.add(image.name())
     assert len(names) == 6
 
@@ -95,7 +95,7 @@ def test_one_build_waits_for_another(cache):
 import sys, time
 sys.path.insert(0, {str(HERE)!r})
 import image
-image.machine.version = lambda: "QEMU"
+image.hardware.version = lambda: "QEMU"
 def build(made):
     print("builds", flush=True)
     time.sleep(0.5)
@@ -143,7 +143,7 @@ def test_mounts_of_a_build_are_its_own_and_what_was_killed_is_cleared(cache, mon
     )
     (image.RECIPE / "build").chmod(0o755)
     script = f"import sys; sys.path[:0] = [{str(HERE)!r}]; import image; image.RECIPE = image.Path({str(image.RECIPE)!r})\n"
-    script += "image.machine.version = lambda: ''; image.STATES = (); image.HERE = image.RECIPE; image.built()"
+    script += "image.hardware.version = lambda: ''; image.STATES = (); image.HERE = image.RECIPE; image.built()"
     with subprocess.Popen([sys.executable, "-B", "-c", script], stderr=subprocess.DEVNULL) as killed:
         limit = time.monotonic() + 60
         while not list(cache.glob("building-*/inside")):
