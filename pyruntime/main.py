@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # They make the process that inherits what the caller handed over.
 _MAKERS = ("create", "run")
 _PREFIXED = (*_MAKERS, "exec")  # their failures name them
-_SILENT = ("state", "kill")  # they never warn, so the log is opened only for a failure
+# They never warn, so the log is opened only for a failure.
+_SILENT = ("state", "kill", "pause", "resume")
 _FORMATS = ("text", "json")
 _DRIVERS = ("cgroupfs", "systemd", "disabled")
 _ROOTLESS = ("", "1", "t", "true", "0", "f", "false", "auto")

@@ -37,6 +37,8 @@ HOT = {
     "state": ("container.state",),
     "kill": ("container.kill",),
     "delete": ("container.delete",),
+    "pause": ("container.pause",),
+    "resume": ("container.pause",),
 }
 # Run in a fresh interpreter: import modules, print all of ours in the order in which they are done.
 ORDER = """

@@ -76,6 +76,8 @@ COMMANDS: dict[str, Command] = {
         "delete a stopped container and all that it holds",
         ((("force", "f"), "flag", "", "kill it first; no error if there is none"),),
     ),
+    "pause": ("ID", 1, 1, False, "freeze all processes of a container", ()),
+    "resume": ("ID", 1, 1, False, "let a paused container go on", ()),
     "run": (
         "ID",
         1,

@@ -34,7 +34,7 @@ def kill(root: str, id: str, signal: int, everything: bool) -> None:  # noqa: A0
     try:
         status.require("kill", entry, saved)
         if not send(saved, signal):
-            raise errors.WrongStatus("container not running")
+            raise errors.WrongStatus(status.NOT_RUNNING)
     except errors.WrongStatus:
         if not everything:
             raise

@@ -18,11 +18,17 @@ if TYPE_CHECKING:
 CREATING, CREATED, RUNNING, PAUSED, STOPPED = "creating", "created", "running", "paused", "stopped"
 
 # The texts are runc's: containerd and CRI-O look for "container not running".
+NOT_RUNNING, _NOT_PAUSED = "container not running", "container not paused"
 _REFUSALS = {
     ("start", RUNNING): "cannot start an already running container",
     ("start", STOPPED): "cannot start a container that has stopped",
     ("start", PAUSED): "cannot start a container in the paused state",
-    ("kill", STOPPED): "container not running",
+    ("kill", STOPPED): NOT_RUNNING,
+    ("pause", STOPPED): NOT_RUNNING,
+    ("pause", PAUSED): NOT_RUNNING,
+    ("resume", CREATED): _NOT_PAUSED,
+    ("resume", RUNNING): _NOT_PAUSED,
+    ("resume", STOPPED): _NOT_PAUSED,
     ("delete", RUNNING): "cannot delete container {id} that is not stopped: running",
     ("delete", PAUSED): "cannot delete container {id} that is not stopped: paused",
 }

@@ -21,6 +21,8 @@ LINES = [
     "kill ID 15",
     "kill --all ID 9",
     "delete --force ID",
+    "pause ID",
+    "resume ID",
     "state ID",
     # containerd's shim and BuildKit, by go-runc
     _SHIM + "create --bundle /b --pid-file /b/init.pid ID",
@@ -32,6 +34,8 @@ LINES = [
     _SHIM + "delete ID",
     _SHIM + "delete --force ID",
     _SHIM + "state ID",
+    _SHIM + "pause ID",
+    _SHIM + "resume ID",
     _SHIM + "list --format=json",
     _SHIM + "run --bundle /b --pid-file /p --detach --preserve-fds 1 ID",
     _SHIM + "run --bundle /b --no-subreaper --keep ID",

@@ -18,7 +18,7 @@ def perform(command, options=(), words=(), settings=(), **more):
 
 
 def test_there_is_a_module_for_every_command(planted):
-    names = ("state", "start", "kill", "delete", "create", "run", "listing", "features")
+    names = ("state", "start", "kill", "delete", "create", "run", "listing", "features", "pause")
     for name in names:
         planted(f"pyruntime.container.{name}")
     planted("pyruntime.spec.sample")
@@ -43,6 +43,13 @@ def test_delete_passes_force_on(planted, options, force):
     planted("pyruntime.container.delete", delete=planted.recorder())
     assert perform("delete", options, ["c"]) == 0
     assert planted.calls == [(("/r", "c", force), {})]
+
+
+@pytest.mark.parametrize("command", ["pause", "resume"])
+def test_pause_and_resume_pass_the_id_on(planted, command):
+    planted("pyruntime.container.pause", **{command: planted.recorder()})
+    assert perform(command, words=["c"]) == 0
+    assert planted.calls == [(("/r", "c"), {})]
 
 
 @pytest.mark.parametrize(

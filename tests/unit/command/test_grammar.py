@@ -12,6 +12,8 @@ EXPECTED = {
     "state": "",
     "kill": "all a",
     "delete": "force f",
+    "pause": "",
+    "resume": "",
     "run": "bundle b console-socket pidfd-socket pid-file no-pivot no-new-keyring preserve-fds"
     " detach d keep no-subreaper",
     "exec": "console-socket pidfd-socket cwd env e tty t user u additional-gids g process p detach d"
