@@ -76,6 +76,14 @@ COMMANDS: dict[str, Command] = {
         "delete a stopped container and all that it holds",
         ((("force", "f"), "flag", "", "kill it first; no error if there is none"),),
     ),
+    "ps": (
+        "ID [PS-OPTION]...",
+        1,
+        _MANY,
+        True,
+        "list the processes of a container, by ps(1) with its options (default: -ef)",
+        ((("format", "f"), "text", "FORMAT", "table (default) or json (their ids)"),),
+    ),
     "pause": ("ID", 1, 1, False, "freeze all processes of a container", ()),
     "resume": ("ID", 1, 1, False, "let a paused container go on", ()),
     "run": (

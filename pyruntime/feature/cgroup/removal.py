@@ -13,6 +13,8 @@ _SIGKILL = 9
 _ROUNDS = 10
 _FIRST_PAUSE = 0.001  # seconds, doubled every round: one second in all
 _GONE = (errno.ENOENT, errno.ENODEV)
+# A threaded cgroup names no processes: those of its threads are named above it (cgroup-v2.rst).
+_NAMELESS = (*_GONE, errno.EOPNOTSUPP)
 
 
 def frozen(directory: str) -> bool:
@@ -57,7 +59,7 @@ def _pids(path: str, directory: int) -> list[int]:
     try:
         return [int(line) for line in tree.read(path, directory).split()]
     except OSError as error:
-        if error.errno in _GONE:
+        if error.errno in _NAMELESS:
             return []
         raise
 

@@ -34,6 +34,8 @@ LINES = [
     _SHIM + "delete ID",
     _SHIM + "delete --force ID",
     _SHIM + "state ID",
+    _SHIM + "ps --format json ID",
+    _SHIM + "ps --format table ID -o pid,cmd",
     _SHIM + "pause ID",
     _SHIM + "resume ID",
     _SHIM + "list --format=json",

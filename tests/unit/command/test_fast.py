@@ -41,6 +41,8 @@ def test_what_engines_send_is_read_and_as_click_reads_it(line):
         "state -",
         "kill x -- -9",
         "exec x -- ls",
+        "ps x -- -ef",
+        "ps -ef x",
         "state --root /r x",
         "---debug state x",
         "--=x state x",
@@ -79,6 +81,14 @@ def test_what_follows_the_id_of_exec_is_the_commands_own():
     line = ["exec", "-t", "-e", "A=1", "--env=B=2", "x", "ls", "-la", "--", "--env=C=3"]
     options = {"tty": True, "env": ["A=1", "B=2"]}
     assert fast.read(line) == Line({}, "exec", options, ("x", "ls", "-la", "--", "--env=C=3"))
+
+
+@pytest.mark.parametrize("line", ["kill x -9", "kill x --all", "ps x -aux", "ps -f json x -o pid --help"])
+def test_what_follows_the_id_of_kill_and_ps_is_no_option_of_ours(line):
+    found = fast.read(line.split())
+    assert found is not None
+    assert found.words[0] == "x"
+    assert found == full.read(line.split())
 
 
 def test_a_value_may_begin_with_a_dash_or_be_empty():

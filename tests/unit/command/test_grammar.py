@@ -12,6 +12,7 @@ EXPECTED = {
     "state": "",
     "kill": "all a",
     "delete": "force f",
+    "ps": "format f",
     "pause": "",
     "resume": "",
     "run": "bundle b console-socket pidfd-socket pid-file no-pivot no-new-keyring preserve-fds"
