@@ -66,7 +66,7 @@ COMMANDS: dict[str, Command] = {
         2,
         True,
         "send a signal (default: SIGTERM) to the container's init",
-        ((("all", "a"), "flag", "", "signal every process; a stopped container is no error"),),
+        ((("all", "a"), "flag", "", "to every process; a stopped container is no error then"),),
     ),
     "delete": (
         "ID",

@@ -16,28 +16,46 @@ SIGKILL = 9
 
 
 def kill(root: str, id: str, signal: int, everything: bool) -> None:  # noqa: A002, FBT001
-    """Send `signal` to a container that is created or running (runtime.md, "Kill").
+    """Send `signal` to a container that is created, running or paused (runtime.md, "Kill").
+
+    A paused one takes SIGKILL at once and any other signal when it is resumed.
 
     Args:
         root: directory of all states.
         id: of the container.
         signal: its number.
-        everything: accepted for engines; a stopped container is then no error.
+        everything: send it to all processes of its cgroup; a stopped container is then no error.
 
     Raises:
         NotFound: there is no such container.
-        WrongStatus: it is stopped.
+        WrongStatus: it is stopped (without `everything`).
         KernelError: the number is no signal.
     """
     entry = Entry(root, id)
     saved = entry.load()
-    try:
-        status.require("kill", entry, saved)
-        if not send(saved, signal):
-            raise errors.WrongStatus(status.NOT_RUNNING)
-    except errors.WrongStatus:
-        if not everything:
-            raise
+    if everything:
+        _send_to_all(saved, signal)
+        return
+    status.require("kill", entry, saved)
+    if not send(saved, signal):
+        raise errors.WrongStatus(status.NOT_RUNNING)
+
+
+def _send_to_all(saved: State, signal: int) -> None:
+    """Send the signal to the init and to all others in the cgroup.
+
+    An init of a pid namespace of its own takes all others with it, so that of a stopped container
+    nobody is left; what would be found in the cgroup then is somebody else's.
+    """
+    alive = send(saved, signal)
+    if not saved["cgroup"] or (saved["private_pid"] and not alive):
+        return
+    from pyruntime.feature.cgroup import removal, signalling
+
+    if signal == SIGKILL:
+        removal.kill(saved["cgroup"])
+    else:
+        signalling.send(saved["cgroup"], signal, {saved["pid"]} if alive else set())
 
 
 def send(saved: State, signal: int) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import posix
 
 _PF_EXITING = 0x4
-_EINVAL = 22
+# No leader of a thread group has this number; ENOENT since Linux 6.15.
+_NO_LEADER = (22, 2)
 DEAD = ("Z", "X", "x")
 
 
@@ -16,7 +17,8 @@ def stat(pid: int) -> tuple[str, int] | None:
     """Return the state letter and the start time of a process, None when there is none.
 
     The start time (field 22 of /proc/PID/stat, clock ticks since boot) tells a process from a
-    later one that was given the same pid.
+    later one that was given the same pid. The letter is that of the first thread; where that has
+    ended and others live on (field 20), the process is no zombie but asleep.
     """
     try:
         descriptor = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY)
@@ -28,7 +30,8 @@ def stat(pid: int) -> tuple[str, int] | None:
         return None
     finally:
         posix.close(descriptor)
-    return fields[0].decode("ascii"), int(fields[19])
+    letter = "S" if fields[0] == b"Z" and fields[17] != b"1" else fields[0].decode("ascii")
+    return letter, int(fields[19])
 
 
 def is_ending(pid: int) -> bool:
@@ -49,6 +52,22 @@ def is_ending(pid: int) -> bool:
     return bool(int(flags) & _PF_EXITING)
 
 
+def open_any(pid: int) -> int | None:
+    """Open a pidfd of the process that has this pid now, be it a zombie; None when none has it.
+
+    Raises:
+        OSError: as pidfd_open(2) gives it, but for ESRCH and for the id of a mere thread.
+    """
+    try:
+        return posix.pidfd_open(pid, 0)
+    except ProcessLookupError:
+        return None
+    except OSError as error:
+        if error.errno in _NO_LEADER:
+            return None
+        raise
+
+
 def open_process(pid: int, start_time: int) -> int | None:
     """Open a pidfd of the process that started at `start_time`, None when that one is gone.
 
@@ -57,14 +76,9 @@ def open_process(pid: int, start_time: int) -> int | None:
     Raises:
         OSError: as pidfd_open(2) gives it, but for ESRCH.
     """
-    try:
-        pidfd = posix.pidfd_open(pid, 0)
-    except ProcessLookupError:
+    pidfd = open_any(pid)
+    if pidfd is None:
         return None
-    except OSError as error:
-        if error.errno == _EINVAL:  # no leader of a thread group has this number
-            return None
-        raise
     known = stat(pid)
     if known is None or known[0] in DEAD or known[1] != start_time:
         posix.close(pidfd)

@@ -240,11 +240,12 @@ def test_removal_waits_for_a_process_that_is_about_to_end(top, inmates, monkeypa
 def test_removal_gives_up_after_a_second(top, inmates):
     step = wish(f"{top}/box")
     os.mkdir(step.directory)
-    inmates.sleep_in(step.directory)
+    pid = inmates.sleep_in(step.directory)
     began = time.monotonic()
     with pytest.raises(errors.KernelError) as caught:
         removal.remove(step.directory)
-    assert caught.value.say() == f"remove the cgroup {step.directory}: device or resource busy"
+    busy = f"remove the cgroup {step.directory}: device or resource busy"
+    assert caught.value.say() == f"{busy} (still in it: {pid})"
     assert 0.9 < time.monotonic() - began < 30
 
 

@@ -11,6 +11,7 @@ from pyruntime.feature.cgroup import tree
 
 _SIGKILL = 9
 _ROUNDS = 10
+_NAMED = 8  # so many processes are named in an error
 _FIRST_PAUSE = 0.001  # seconds, doubled every round: one second in all
 _GONE = (errno.ENOENT, errno.ENODEV)
 # A threaded cgroup names no processes: those of its threads are named above it (cgroup-v2.rst).
@@ -105,18 +106,33 @@ def remove(directory: str) -> None:
         KernelError: EBUSY when processes remain.
     """
     with errors.doing("remove the cgroup", directory):
-        for attempt in range(_ROUNDS + 1):
-            try:
-                posix.rmdir(directory)
-            except FileNotFoundError:
-                return
-            except OSError as error:
-                if error.errno != errno.EBUSY or attempt == _ROUNDS:
-                    raise
-            else:
+        for attempt in range(_ROUNDS):
+            if _is_removed(directory):
                 return
             if not _remove_below(directory):
                 time.sleep(_FIRST_PAUSE * 2**attempt)
+        if _is_removed(directory):
+            return
+    raise errors.KernelError("remove the cgroup", directory, errno.EBUSY, _inmates(directory))
+
+
+def _is_removed(directory: str) -> bool:
+    """Try to remove it; tell whether it is gone, False while it is busy."""
+    try:
+        posix.rmdir(directory)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True
+
+
+def _inmates(directory: str) -> str:
+    """Say who is in the way, as far as it can be seen."""
+    pids = ", ".join(str(pid) for pid in processes(directory)[:_NAMED] if pid)
+    return f"still in it: {pids}" if pids else ""
 
 
 def _remove_below(directory: str) -> bool:
