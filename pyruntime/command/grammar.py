@@ -3,7 +3,7 @@
 Two readers work from these tables: `fast` (exact, for the lines that engines send) and `full`
 (click, for everything else). Names, kinds and meanings are runc's (runc(8)); `--cgroup-manager`,
 `--log-level`, `--criu` and spec's `--file` are crun's or of older runcs, since callers pass them;
-`validate` and `plan` are ours.
+`validate`, `plan` and `wait` are ours.
 
 An option is (names, kind, word for its value in the help, sentence); the first name is its key,
 names carry no dashes: Go takes one dash and two alike. Kinds: "flag", "text", "path" (made
@@ -86,6 +86,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "pause": ("ID", 1, 1, False, "freeze all processes of a container", ()),
     "resume": ("ID", 1, 1, False, "let a paused container go on", ()),
+    "wait": ("ID", 1, 1, False, "wait until a container has ended; print its exit status", ()),
     "run": (
         "ID",
         1,

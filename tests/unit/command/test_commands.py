@@ -18,7 +18,7 @@ def perform(command, options=(), words=(), settings=(), **more):
 
 
 def test_there_is_a_module_for_every_command(planted):
-    names = ("state", "start", "kill", "delete", "create", "run", "listing", "features", "pause")
+    names = ("state", "start", "kill", "delete", "create", "run", "listing", "features", "pause", "wait")
     for name in names:
         planted(f"pyruntime.container.{name}")
     planted("pyruntime.spec.sample")
@@ -43,6 +43,20 @@ def test_delete_passes_force_on(planted, options, force):
     planted("pyruntime.container.delete", delete=planted.recorder())
     assert perform("delete", options, ["c"]) == 0
     assert planted.calls == [(("/r", "c", force), {})]
+
+
+@pytest.mark.parametrize("status", [0, 3, 255])
+def test_wait_prints_the_status_and_ends_with_it(planted, status):
+    planted("pyruntime.container.wait", wait=planted.recorder(status))
+    assert perform("wait", words=["c"]) == (f"{status}\n", status)
+    assert planted.calls == [(("/r", "c"), {})]
+
+
+def test_wait_says_that_a_status_is_not_known_and_prints_none(planted):
+    planted("pyruntime.container.wait", wait=planted.recorder(None))
+    with pytest.raises(errors.RuntimeFailure, match="its exit status is not known") as failure:
+        perform("wait", words=["c"])
+    assert failure.value.code == 255
 
 
 @pytest.mark.parametrize("command", ["pause", "resume"])

@@ -13,6 +13,7 @@ EXPECTED = {
     "kill": "all a",
     "delete": "force f",
     "ps": "format f",
+    "wait": "",
     "pause": "",
     "resume": "",
     "run": "bundle b console-socket pidfd-socket pid-file no-pivot no-new-keyring preserve-fds"
