@@ -15,7 +15,11 @@ from pyruntime.command import fast, grammar, paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pyruntime.command.grammar import Values
+
+    Answer = int | str | tuple[str, int] | Iterable[str]
 
 # They make the process that inherits what the caller handed over.
 _MAKERS = ("create", "run")
@@ -99,7 +103,7 @@ def _read(argv: list[str]) -> grammar.Line | int:
 
 
 def _perform(line: grammar.Line) -> int:
-    """Call the command; print what it returns if that is a text."""
+    """Call the command; print what it returns if that is text, or texts that come one by one."""
     more = {}
     if line.command in _MAKERS:
         from pyruntime.container import caller
@@ -109,14 +113,16 @@ def _perform(line: grammar.Line) -> int:
     root = _root(line)
     command = __import__(f"pyruntime.command.{line.command}", fromlist=["perform"])
     try:
-        answer: int | str | tuple[str, int] = command.perform(line, root, **more)
+        answer: Answer = command.perform(line, root, **more)
     except errors.RuntimeFailure as failure:
         if line.command not in _PREFIXED:
             raise
         return _failed(failure, line)
     if isinstance(answer, int):
         return answer
-    return _answer(*answer) if isinstance(answer, tuple) else _answer(answer)
+    if isinstance(answer, tuple):
+        return _answer(*answer)
+    return _answer(answer) if isinstance(answer, str) else _stream(answer)
 
 
 def _failed(failure: errors.RuntimeFailure, line: grammar.Line) -> int:
@@ -164,6 +170,15 @@ def _wants_log(line: grammar.Line) -> bool:
         odd = line.settings.get("log_format", "text") not in _FORMATS
         return odd or "log_level" in line.settings
     return not grammar.LOGGED.isdisjoint(line.settings)
+
+
+def _stream(texts: Iterable[str]) -> int:
+    """Print texts as they come; return the exit code."""
+    for text in texts:
+        code = _answer(text)
+        if code:
+            return code
+    return 0
 
 
 def _answer(text: str, code: int = 0) -> int:

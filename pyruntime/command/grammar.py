@@ -84,6 +84,18 @@ COMMANDS: dict[str, Command] = {
         "list the processes of a container, by ps(1) with its options (default: -ef)",
         ((("format", "f"), "text", "FORMAT", "table (default) or json (their ids)"),),
     ),
+    "events": (
+        "ID",
+        1,
+        1,
+        False,
+        "print what a container uses, and its OOM kills, as lines of JSON",
+        (
+            (("interval",), "text", "DURATION", "time between two stats, as 500ms (default: 5s)"),
+            (("stats",), "flag", "", "print the stats once"),
+            (("network",), "flag", "", "with the counters of its network interfaces"),
+        ),
+    ),
     "pause": ("ID", 1, 1, False, "freeze all processes of a container", ()),
     "resume": ("ID", 1, 1, False, "let a paused container go on", ()),
     "wait": ("ID", 1, 1, False, "wait until a container has ended; print its exit status", ()),

@@ -381,3 +381,22 @@ def test_the_module_can_be_run():
     )  # fmt: skip
     assert done.returncode == 0
     assert done.stdout.startswith(f"pyruntime version {pyruntime.__version__}\n")
+
+
+class Failing:
+    """Events that come until something fails."""
+
+    def __init__(self, *_, **__):
+        pass
+
+    def stream(self, _interval):
+        yield {"first": 1}
+        raise errors.RuntimeFailure("the second went wrong")
+
+
+def test_what_comes_one_by_one_is_printed_before_what_fails(planted, capfd):
+    planted("pyruntime.container.events", Watched=Failing)
+    assert main.main(["--root", "r", "events", "c"]) == 1
+    shown = capfd.readouterr()
+    assert shown.out == '{"first":1}\n'
+    assert "the second went wrong" in shown.err

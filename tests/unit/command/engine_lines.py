@@ -36,6 +36,8 @@ LINES = [
     _SHIM + "state ID",
     _SHIM + "ps --format json ID",
     _SHIM + "ps --format table ID -o pid,cmd",
+    _SHIM + "events --stats ID",
+    _SHIM + "events --interval=5s ID",
     _SHIM + "pause ID",
     _SHIM + "resume ID",
     _SHIM + "list --format=json",

@@ -14,6 +14,7 @@ EXPECTED = {
     "delete": "force f",
     "ps": "format f",
     "wait": "",
+    "events": "interval stats network",
     "pause": "",
     "resume": "",
     "run": "bundle b console-socket pidfd-socket pid-file no-pivot no-new-keyring preserve-fds"
