@@ -3,7 +3,7 @@
 Two readers work from these tables: `fast` (exact, for the lines that engines send) and `full`
 (click, for everything else). Names, kinds and meanings are runc's (runc(8)); `--cgroup-manager`,
 `--log-level`, `--criu` and spec's `--file` are crun's or of older runcs, since callers pass them;
-`validate`, `plan` and `wait` are ours.
+`validate`, `plan`, `wait` and `stats` are ours.
 
 An option is (names, kind, word for its value in the help, sentence); the first name is its key,
 names carry no dashes: Go takes one dash and two alike. Kinds: "flag", "text", "path" (made
@@ -147,6 +147,18 @@ COMMANDS: dict[str, Command] = {
         (
             (("format", "f"), "text", "FORMAT", "table (default) or json"),
             (("quiet", "q"), "flag", "", "print the ids only"),
+        ),
+    ),
+    "stats": (
+        "[ID]...",
+        0,
+        _MANY,
+        False,
+        "show what containers use, all of them unless some are named",
+        (
+            (("format", "f"), "text", "FORMAT", "table (default), json or prometheus"),
+            (("watch", "w"), "flag", "", "time and again, until it is interrupted"),
+            (("interval",), "text", "DURATION", "share of the processor over that time, as 500ms"),
         ),
     ),
     "spec": (

@@ -23,7 +23,7 @@ COLD = {
     "spec.shapes",
     "spec.linuxshapes",
 }
-LIBRARIES = {"click", "jsonschema", "pyroute2", "prctl", "seccomp", "pyseccomp"}
+LIBRARIES = {"click", "jsonschema", "pyroute2", "prctl", "rich", "seccomp", "pyseccomp"}
 CHEAP = {
     "__future__", "_blake2", "_frozen_importlib", "_frozen_importlib_external",
     "_socket", "_struct", "errno", "fcntl", "gc", "grp", "marshal", "posix", "pwd", "select", "sys", "time",

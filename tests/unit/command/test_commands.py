@@ -19,7 +19,7 @@ def perform(command, options=(), words=(), settings=(), **more):
 
 def test_there_is_a_module_for_every_command(planted):
     names = ("state", "start", "kill", "delete", "create", "run", "listing", "features", "pause", "wait",
-             "events")
+             "events", "usage")
     for name in names:
         planted(f"pyruntime.container.{name}")
     planted("pyruntime.spec.sample")

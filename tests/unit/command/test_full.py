@@ -120,7 +120,7 @@ def completion(words, number):
 
 
 def test_the_shell_completes_commands_and_options():
-    assert completion("pyruntime st", 1) == {"start", "state"}
+    assert completion("pyruntime st", 1) == {"start", "state", "stats"}
     assert completion("pyruntime create --pid", 2) == {"--pidfd-socket", "--pid-file"}
     assert "--systemd-cgroup" in completion("pyruntime --s", 1)
 

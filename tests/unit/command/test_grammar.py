@@ -15,6 +15,7 @@ EXPECTED = {
     "ps": "format f",
     "wait": "",
     "events": "interval stats network",
+    "stats": "format f watch w interval",
     "pause": "",
     "resume": "",
     "run": "bundle b console-socket pidfd-socket pid-file no-pivot no-new-keyring preserve-fds"
