@@ -9,8 +9,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 from functional import inside
+from guest.placing import limited, placed
+
+__all__ = ["placed"]  # a fixture
 
 # What of runc's document may differ from ours: measured at another moment, in another process.
 KEYS_ONLY = ("total", "kernel", "user", "usage", "max", "value", "raw", "cache", "current", "avg10", "avg60", "avg300")
@@ -19,31 +21,6 @@ KEYS_ONLY = ("total", "kernel", "user", "usage", "max", "value", "raw", "cache",
 def succeed(done):
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
-
-
-def limited(containers, **limits):
-    """Write limits of a running container's cgroup by hand."""
-    cgroup = containers.state("c1")["cgroup"]
-    parent = os.path.dirname(cgroup)
-    with open(f"{parent}/cgroup.subtree_control", "w") as control:
-        control.write("+cpu +memory +io +pids +cpuset")
-    for name, value in limits.items():
-        with open(f"{cgroup}/{name.replace('_', '.', 1)}", "w") as file:
-            file.write(value)
-    return cgroup
-
-
-@pytest.fixture
-def placed(bundle, runtime):
-    """The bundle, in a cgroup below one of our own, which may hand controllers down."""
-    bundle.config["linux"]["cgroupsPath"] = f"/pyruntime-events-{os.getpid()}/c1"
-    top = f"/sys/fs/cgroup/pyruntime-events-{os.getpid()}"
-    os.mkdir(top)
-    with open("/sys/fs/cgroup/cgroup.subtree_control", "w") as control:
-        control.write("+cpu +memory +io +pids +cpuset")
-    yield bundle
-    runtime("delete", "--force", "c1")
-    os.rmdir(top)
 
 
 def events(launcher, containers, *options):

@@ -1,0 +1,30 @@
+"""A container in a cgroup of our own, below which every controller can be had."""
+
+import os
+
+import pytest
+
+
+def limited(containers, **limits):
+    """Write limits of a running container's cgroup by hand."""
+    cgroup = containers.state("c1")["cgroup"]
+    parent = os.path.dirname(cgroup)
+    with open(f"{parent}/cgroup.subtree_control", "w") as control:
+        control.write("+cpu +memory +io +pids +cpuset")
+    for name, value in limits.items():
+        with open(f"{cgroup}/{name.replace('_', '.')}", "w") as file:
+            file.write(value)
+    return cgroup
+
+
+@pytest.fixture
+def placed(bundle, runtime):
+    """The bundle, in a cgroup below one of our own, which may hand controllers down."""
+    bundle.config["linux"]["cgroupsPath"] = f"/pyruntime-events-{os.getpid()}/c1"
+    top = f"/sys/fs/cgroup/pyruntime-events-{os.getpid()}"
+    os.mkdir(top)
+    with open("/sys/fs/cgroup/cgroup.subtree_control", "w") as control:
+        control.write("+cpu +memory +io +pids +cpuset")
+    yield bundle
+    runtime("delete", "--force", "c1")
+    os.rmdir(top)
