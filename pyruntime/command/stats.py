@@ -97,20 +97,39 @@ def _table(now: list[Usage], before: dict[str, Usage] | None) -> str:
 
 
 def _live(readings: Iterator[Reading]) -> int:
-    """Draw one table in its place until somebody ends it: by rich, or plainly where that is not."""
+    """Draw one table in its place until somebody ends it: by rich, or plainly where that is not.
+
+    Raises:
+        KernelError: the terminal is gone.
+        Interrupted: SIGTERM.
+    """
     from pyruntime import libraries
 
     libraries.reach()
-    try:
-        from rich.live import Live
-    except ImportError:
-        for now, before in readings:
-            posix.write(1, (_CLEAR + _table(now, before)).encode())
-        return 0
-    with Live(auto_refresh=False) as live:  # it gives the cursor back at the end
-        for now, before in readings:
-            live.update(_drawn(now, before), refresh=True)
+    with errors.doing("write", "standard output"):
+        try:
+            from rich.live import Live
+        except ImportError:
+            for now, before in readings:
+                posix.write(1, (_CLEAR + _table(now, before)).encode())
+            return 0
+        _raise_at_end()
+        with Live(auto_refresh=False) as live:  # it gives the cursor back, whatever ends it
+            for now, before in readings:
+                live.update(_drawn(now, before), refresh=True)
     return 0
+
+
+def _raise_at_end() -> None:
+    """Have SIGTERM raise, as SIGINT does."""
+    import signal
+
+    from pyruntime.kernel import signals
+
+    def end(number: int, _frame: object) -> None:
+        raise signals.Interrupted(number)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def _drawn(now: list[Usage], before: dict[str, Usage] | None) -> Any:

@@ -138,6 +138,14 @@ def watched(launcher, containers, three):
     return [str(launcher), "--root", str(containers.root), "stats", "--watch", "--interval", "20ms"]
 
 
+def test_on_a_terminal_that_is_left_by_sigterm_the_cursor_is_back(watched):
+    terminal = Terminal(watched)
+    terminal.read_until("PRESSURE", "running")
+    assert terminal.end(signal.SIGTERM) == 143
+    assert terminal.drawn.count("\x1b[?25l") == terminal.drawn.count("\x1b[?25h") == 1
+    assert "interrupted by SIGTERM" in terminal.drawn
+
+
 def test_on_a_terminal_rich_draws_one_table_in_its_place(watched, runtime):
     terminal = Terminal(watched)
     terminal.read_until("PRESSURE", "running", "\x1b[1A")  # it goes up to draw again

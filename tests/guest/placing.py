@@ -8,9 +8,6 @@ import pytest
 def limited(containers, **limits):
     """Write limits of a running container's cgroup by hand."""
     cgroup = containers.state("c1")["cgroup"]
-    parent = os.path.dirname(cgroup)
-    with open(f"{parent}/cgroup.subtree_control", "w") as control:
-        control.write("+cpu +memory +io +pids +cpuset")
     for name, value in limits.items():
         with open(f"{cgroup}/{name.replace('_', '.')}", "w") as file:
             file.write(value)
@@ -23,8 +20,9 @@ def placed(bundle, runtime):
     bundle.config["linux"]["cgroupsPath"] = f"/pyruntime-events-{os.getpid()}/c1"
     top = f"/sys/fs/cgroup/pyruntime-events-{os.getpid()}"
     os.mkdir(top)
-    with open("/sys/fs/cgroup/cgroup.subtree_control", "w") as control:
-        control.write("+cpu +memory +io +pids +cpuset")
+    for above in ("/sys/fs/cgroup", top):
+        with open(f"{above}/cgroup.subtree_control", "w") as control:
+            control.write("+cpu +memory +io +pids +cpuset +hugetlb")
     yield bundle
     runtime("delete", "--force", "c1")
     os.rmdir(top)
