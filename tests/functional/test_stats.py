@@ -10,6 +10,7 @@ import struct
 import subprocess
 import termios
 import time
+from importlib.util import find_spec
 
 import pytest
 from functional import inside
@@ -134,35 +135,58 @@ class Terminal:
 
 
 @pytest.fixture
+def terminal():
+    """Callable: start a program on a terminal; it ends with the test, however that ends."""
+    started = []
+
+    def start(command):
+        started.append(Terminal(command))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.process.kill()
+        each.process.wait()
+
+
+@pytest.fixture
+def rich():
+    """Skip where rich is not installed; in continuous integration it must be."""
+    if find_spec("rich") is None:
+        assert "CI" not in os.environ, "continuous integration must have rich"
+        pytest.skip("rich is missing: apt-get install python3-rich")
+
+
+@pytest.fixture
 def watched(launcher, containers, three):
     return [str(launcher), "--root", str(containers.root), "stats", "--watch", "--interval", "20ms"]
 
 
-def test_on_a_terminal_that_is_left_by_sigterm_the_cursor_is_back(watched):
-    terminal = Terminal(watched)
-    terminal.read_until("PRESSURE", "running")
-    assert terminal.end(signal.SIGTERM) == 143
-    assert terminal.drawn.count("\x1b[?25l") == terminal.drawn.count("\x1b[?25h") == 1
-    assert "interrupted by SIGTERM" in terminal.drawn
+def test_on_a_terminal_that_is_left_by_sigterm_the_cursor_is_back(rich, watched, terminal):
+    screen = terminal(watched)
+    screen.read_until("PRESSURE", "running")
+    assert screen.end(signal.SIGTERM) == 143
+    assert screen.drawn.count("\x1b[?25l") == screen.drawn.count("\x1b[?25h") == 1
+    assert "interrupted by SIGTERM" in screen.drawn
 
 
-def test_on_a_terminal_rich_draws_one_table_in_its_place(watched, runtime):
-    terminal = Terminal(watched)
-    terminal.read_until("PRESSURE", "running", "\x1b[1A")  # it goes up to draw again
+def test_on_a_terminal_rich_draws_one_table_in_its_place(rich, watched, terminal, runtime):
+    screen = terminal(watched)
+    screen.read_until("PRESSURE", "running", "\x1b[1A")  # it goes up to draw again
     succeed(runtime("pause", "a"))
-    terminal.read_until("paused")
-    assert terminal.end() == 130
-    assert terminal.drawn.count("\x1b[?25l") == terminal.drawn.count("\x1b[?25h") == 1  # the cursor
+    screen.read_until("paused")
+    assert screen.end() == 130
+    assert screen.drawn.count("\x1b[?25l") == screen.drawn.count("\x1b[?25h") == 1  # the cursor
 
 
-def test_on_a_terminal_without_rich_the_table_is_drawn_plainly(watched, runtime, tmp_path):
+def test_on_a_terminal_without_rich_the_table_is_drawn_plainly(watched, terminal, runtime):
     hidden = "import sys; sys.modules['rich'] = sys.modules['rich.live'] = None\n"
     place = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     code = f"{hidden}sys.path.insert(0, {place!r}); from pyruntime.main import launched; launched()"
-    terminal = Terminal(["/usr/bin/python3", "-IS", "-c", code, *watched[1:]])
-    terminal.read_until("PRESSURE", "running")
+    screen = terminal(["/usr/bin/python3", "-IS", "-c", code, *watched[1:]])
+    screen.read_until("PRESSURE", "running")
     succeed(runtime("pause", "a"))
-    terminal.read_until("paused")
-    assert terminal.end() == 130
-    assert "\x1b[H\x1b[2J" in terminal.drawn
-    assert "Traceback" not in terminal.drawn
+    screen.read_until("paused")
+    assert screen.end() == 130
+    assert "\x1b[H\x1b[2J" in screen.drawn
+    assert "Traceback" not in screen.drawn
