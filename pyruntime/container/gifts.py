@@ -57,6 +57,16 @@ class Gifts:
         for descriptor in self.parents:
             posix.close(descriptor)
 
+    def let_go(self) -> None:
+        """Close what the child has by now, or will not need any more; once more does nothing."""
+        mine = (self.player, self.go, self.result, self.root, *self.namespaces.values())
+        for descriptor in mine:
+            if descriptor is not None and descriptor >= 0:
+                posix.close(descriptor)
+        self.player = -1
+        self.go = self.result = self.root = None
+        self.namespaces = {}
+
     def document(self, word: str) -> str:
         """Return the state document for hooks that run in the container, with the pid seen there.
 

@@ -15,7 +15,6 @@ from pyruntime.container.gifts import Gifts
 from pyruntime.errors import doing
 from pyruntime.feature import namespaces
 from pyruntime.feature.cgroup import devices as device_rules
-from pyruntime.feature.cgroup import filesystem as cgroup
 from pyruntime.kernel import memfd, process
 from pyruntime.kernel import pidfd as pidfds
 
@@ -44,8 +43,8 @@ class Birth:
     """The parent's side of one birth: the state that grows and the way back."""
 
     __slots__ = (
-        "caller", "cgroup", "ending", "endowment", "entry", "gifts", "line", "lock", "mapping",
-        "pid", "pidfd", "plan", "state", "undoing",
+        "caller", "ending", "endowment", "entry", "gifts", "line", "lock", "mapping",
+        "pid", "pidfd", "place", "plan", "state", "undoing",
     )  # fmt: skip
 
     def __init__(
@@ -54,7 +53,8 @@ class Birth:
         self.entry, self.lock, self.plan, self.caller = entry, lock, plan, caller
         self.ending = ending
         self.undoing: list[tuple[Callable[[], object], bool]] = []  # and: acts on names
-        self.pid = self.pidfd = self.cgroup = -1
+        self.pid = self.pidfd = -1
+        self.place = plan.cgroup.place()
         self.state = claim.first_state(plan)
         self.gifts = Gifts(self.state)
         self.gifts.parents += [each for each in (lock, ending) if each >= 0]
@@ -117,9 +117,9 @@ class Birth:
 
     def _make_cgroup(self) -> None:
         """Make the cgroup with its device rules, before anything can run in it."""
-        self.cgroup, made = cgroup.make(self.plan.cgroup)
-        self.undoing.append((lambda: cgroup.unmake(self.plan.cgroup, made), True))
-        device_rules.apply(self.plan.device_rules, self.cgroup)
+        self.undoing.append((self.place.unmake, True))
+        self.place.make()
+        device_rules.apply(self.plan.device_rules, self.place.descriptor)
 
     def _mount_on_host(self) -> None:
         """Mount the rootfs of a container without a mount namespace, noted by its mount's id."""
@@ -136,10 +136,10 @@ class Birth:
             raise errors.RuntimeFailure("create needs a process with one thread")
         with doing("make a socket pair"):
             self.line, childs_end = talk.pair(self.ending)
-        gifts.parents += [self.cgroup, self.line.fileno()]
+        gifts.parents += [self.place.descriptor, self.line.fileno()]
         with doing("create the container's init", "", _CGROUP_CURES):
             clone = self.mapping.clone if self.mapping else process.clone3
-            self.pid, self.pidfd = clone(plan.namespaces.clone_flags(), self.cgroup)
+            self.pid, self.pidfd = clone(plan.namespaces.clone_flags(), self.place.descriptor)
         if self.pid == 0:
             init.main(plan, childs_end, gifts)
         self.undoing.append((self._end_child, False))
@@ -270,14 +270,8 @@ class Birth:
 
     def _let_go(self) -> None:
         """Close what only the child needs; in an undo descriptors may be what has run out."""
-        gifts = self.gifts
-        mine = (self.cgroup, gifts.player, gifts.go, gifts.result, gifts.root)
-        for descriptor in (*mine, *gifts.namespaces.values()):
-            if descriptor is not None and descriptor >= 0:
-                posix.close(descriptor)
-        self.cgroup = gifts.player = -1
-        gifts.go = gifts.result = gifts.root = None
-        gifts.namespaces = {}
+        self.place.let_go()
+        self.gifts.let_go()
 
     def _end_child(self) -> None:
         """Kill the child and all that came of it, and reap it."""

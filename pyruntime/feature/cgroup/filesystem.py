@@ -1,4 +1,8 @@
-"""The container's directory in the cgroup v2 hierarchy, made by the runtime itself (cgroupfs)."""
+"""The container's directory in the cgroup v2 hierarchy, made by the runtime itself (cgroupfs).
+
+A planned cgroup gives its `place()`, by which the parent works without knowing the driver: it makes
+the cgroup before the child, is let go of when the child has been born into it, and can be unmade.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +42,47 @@ class CgroupStep(step.Step):
     def describe(self) -> str:
         """Say which cgroup."""
         return f"make the cgroup {self.path} ({self.directory})"
+
+    def place(self) -> Directory:
+        """Return what makes the cgroup."""
+        return Directory(self)
+
+
+class Directory:
+    """The cgroup of one birth.
+
+    Attributes:
+        descriptor: of its directory (O_PATH), for CLONE_INTO_CGROUP; -1 for none.
+    """
+
+    __slots__ = ("descriptor", "made", "wanted")
+
+    def __init__(self, wanted: CgroupStep) -> None:
+        self.wanted = wanted
+        self.descriptor = -1
+        self.made: list[str] = []
+
+    def make(self) -> None:
+        """Make it.
+
+        Raises:
+            RuntimeFailure: as the function `make`.
+        """
+        self.descriptor, self.made = make(self.wanted)
+
+    def let_go(self) -> None:
+        """Close the descriptor: the child is born, or never will be; once more does nothing."""
+        if self.descriptor >= 0:
+            posix.close(self.descriptor)
+        self.descriptor = -1
+
+    def unmake(self) -> None:
+        """Take it back.
+
+        Raises:
+            KernelError: as the function `unmake`.
+        """
+        unmake(self.wanted, self.made)
 
 
 def plan(config: Config, host: Host, name: str) -> CgroupStep:
