@@ -17,7 +17,7 @@ def perform(line: Line, root: str, caller: Caller) -> int:
     Raises:
         Unsupported: the cgroup driver that the line asks for is not built yet.
     """
-    refuse_drivers(line)
+    cgroups, rootless = drivers(line)
     from pyruntime.container import create
 
     create.create(
@@ -31,6 +31,8 @@ def perform(line: Line, root: str, caller: Caller) -> int:
         preserve_fds=grammar.number(line.options, "preserve_fds"),
         console_socket=text(line, "console_socket"),
         pidfd_socket=text(line, "pidfd_socket"),
+        cgroups=cgroups,
+        rootless=rootless,
     )
     return 0
 
@@ -40,13 +42,18 @@ def text(line: Line, name: str) -> str | None:
     return str(line.options.get(name, "")) or None
 
 
-def refuse_drivers(line: Line) -> None:
-    """Refuse the cgroup drivers that are not built yet.
+def drivers(line: Line) -> tuple[str, str]:
+    """Return who makes the cgroups, and whether the caller may do without: see plan.Wishes.
 
-    Only where a container is made: engines pass the option with every command.
+    Only where a container is made: engines pass the options with every command.
+
+    Raises:
+        Unsupported: the driver is not built yet.
     """
     if "systemd_cgroup" in line.settings:
         raise errors.Unsupported("--systemd-cgroup is not supported yet")
-    driver = line.settings.get("cgroup_manager", "cgroupfs")
-    if driver in ("systemd", "disabled"):
+    driver = str(line.settings.get("cgroup_manager", "cgroupfs"))
+    if driver == "systemd":
         raise errors.Unsupported(f"--cgroup-manager {driver} is not supported yet")
+    given = str(line.settings.get("rootless", "")).lower()
+    return driver, {"1": "true", "t": "true", "0": "false", "f": "false"}.get(given, given)

@@ -108,7 +108,7 @@ def _is_known(warning: str) -> bool:
 def _unsupported(line: Line) -> list[str]:
     """Return the options of the command line for which create would refuse."""
     try:
-        create.refuse_drivers(line)
+        create.drivers(line)
     except errors.Unsupported as refusal:
         return [refusal.say().removesuffix(" is not supported yet")]
     return []

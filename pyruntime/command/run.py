@@ -16,7 +16,7 @@ def perform(line: Line, root: str, caller: Caller) -> int:
     Raises:
         Unsupported: the cgroup driver that the line asks for is not built yet.
     """
-    create.refuse_drivers(line)
+    cgroups, rootless = create.drivers(line)
     from pyruntime.container import run
 
     return run.run(
@@ -30,6 +30,8 @@ def perform(line: Line, root: str, caller: Caller) -> int:
         preserve_fds=grammar.number(line.options, "preserve_fds"),
         console_socket=create.text(line, "console_socket"),
         pidfd_socket=create.text(line, "pidfd_socket"),
+        cgroups=cgroups,
+        rootless=rootless,
         detach="detach" in line.options,
         keep="keep" in line.options,
         no_subreaper="no_subreaper" in line.options,

@@ -15,13 +15,11 @@ if TYPE_CHECKING:
 
 NOT_YET = "not supported yet"
 _UNIT = "linux.cgroupsPath"
-_LIMITS = "linux.resources."
 _USER = "linux.namespaces type user with a path"
 # Where a key belongs in the plan (forecast.py), by how its name begins.
 _PLACES = (
     (_UNIT, "cgroup"),
     ("--", "cgroup"),  # an option of the command line that chooses who makes it
-    (_LIMITS, "limits"),
     ("linux.namespaces", "namespaces"),
     ("process.terminal", "terminal"),
 )
@@ -37,7 +35,7 @@ class AwaitedStep(Step):
 
     def describe(self) -> str:
         """Name the key and what it asks for."""
-        told = _said(self.wish, whole=not self.key.startswith(_LIMITS))
+        told = _said(self.wish)
         told += " (slice:prefix:name, a unit of systemd)" if self.key == _UNIT else ""
         return f"obey {self.key}" + (f": {told}" if told else "")
 
@@ -80,7 +78,7 @@ def _of_mounts(config: Any, name: str) -> list[AwaitedStep]:
 
 
 def _value(config: Any, name: str) -> object:
-    """Return what a key holds, "linux.resources.memory" say; true is nothing to tell."""
+    """Return what a key holds, "linux.cgroupsPath" say; true is nothing to tell."""
     if name == _USER:
         entries = config["linux"]["namespaces"]
         return next(entry.get("path") for entry in entries if entry["type"] == "user")
@@ -90,13 +88,12 @@ def _value(config: Any, name: str) -> object:
     return None if found is True else found
 
 
-def _said(value: object, *, whole: bool) -> str:
-    """Say a value in a row of names and values; unless it is whole, without what limits nothing."""
+def _said(value: object) -> str:
+    """Say a value in a row of names and values."""
     if isinstance(value, dict):
-        pairs = ((name, each) for name, each in value.items() if whole or supported.limits(each))
-        return ", ".join(f"{name} {_said(each, whole=whole)}".rstrip() for name, each in pairs)
+        return ", ".join(f"{name} {_said(each)}".rstrip() for name, each in value.items())
     if isinstance(value, list):
-        return "; ".join(_said(each, whole=whole) for each in value)
+        return "; ".join(_said(each) for each in value)
     return "" if value is None or value is True else str(value)
 
 

@@ -30,6 +30,8 @@ def create(
     preserve_fds: int = 0,
     console_socket: str | None = None,
     pidfd_socket: str | None = None,
+    cgroups: str = "cgroupfs",
+    rootless: str = "auto",
 ) -> None:
     """Create a container that waits for `start` (runtime-spec, runtime.md, "Create").
 
@@ -44,13 +46,22 @@ def create(
         preserve_fds: how many descriptors from 3 upwards the payload keeps.
         console_socket: refused, terminals are not supported yet.
         pidfd_socket: refused likewise.
+        cgroups: who makes the cgroup, see plan.Wishes.
+        rootless: whether it may be missing, likewise.
 
     Raises:
         RuntimeFailure: why it could not; nothing is left behind.
     """
     refuse(console_socket=console_socket, pidfd_socket=pidfd_socket)
     preserve = activation.kept(caller, preserve_fds)
-    wishes = Wishes(no_pivot=no_pivot, no_new_keyring=no_new_keyring, preserve=preserve, waits=True)
+    wishes = Wishes(
+        no_pivot=no_pivot,
+        no_new_keyring=no_new_keyring,
+        preserve=preserve,
+        waits=True,
+        cgroups=cgroups,
+        rootless=rootless,
+    )
     with doing("watch for signals"):
         ending = signals.watch()
     begin(root, id, caller, bundle, pid_file, wishes, ending)

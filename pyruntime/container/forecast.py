@@ -104,8 +104,7 @@ def _prepare(told: Forecast) -> Told:
     yield PARENT, Deed("player", "put the native program into a sealed memory file")
     awaited = list(told.wait_for("cgroup"))
     yield from awaited or [(PARENT, plan.cgroup)]
-    yield from told.wait_for("limits")
-    yield PARENT, plan.device_rules
+    yield from ((PARENT, step) for step in plan.resources or [plan.device_rules])
     if plan.rootfs.change == "chroot":
         yield PARENT, _attach(plan, "on the host, ")
 

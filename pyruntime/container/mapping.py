@@ -96,7 +96,7 @@ class Mapping:
                     posix.write(file, text.encode("ascii"))
                 finally:
                     posix.close(file)
-        if self.step.cgroup_owner is not None:
+        if self.step.cgroup_owner is not None and self.birth.state["cgroup"]:
             ownership.give(self.birth.plan.cgroup.directory, self.step.cgroup_owner)
         self.birth.line.let_go_on("mapped")
 

@@ -29,6 +29,7 @@ from pyruntime.feature import (
 )
 from pyruntime.feature.cgroup import devices as device_rules
 from pyruntime.feature.cgroup import filesystem as cgroup
+from pyruntime.feature.cgroup import limits
 from pyruntime.feature.rlimits import LimitStep
 from pyruntime.feature.step import Step
 
@@ -283,6 +284,7 @@ _STEPS: dict[type, Callable[[Any, Plan, Surroundings], str]] = {
     device_rules.DeviceStep: _device_rules,
     devices.DeviceStep: _device,
     hooks.HookStep: _hook,
+    limits.WriteStep: lambda step, _plan, around: around.faults.get(step.file, ""),
     masks.MaskStep: _administration,
     masks.ReadonlyPathStep: _administration,
     mounts.MountStep: _mount,

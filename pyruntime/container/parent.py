@@ -14,7 +14,7 @@ from pyruntime.container import activation, claim, init, player, status, talk
 from pyruntime.container.gifts import Gifts
 from pyruntime.errors import doing
 from pyruntime.feature import namespaces
-from pyruntime.feature.cgroup import devices as device_rules
+from pyruntime.feature.cgroup import filesystem as cgroup
 from pyruntime.kernel import memfd, process
 from pyruntime.kernel import pidfd as pidfds
 
@@ -116,10 +116,13 @@ class Birth:
             self._mount_on_host()
 
     def _make_cgroup(self) -> None:
-        """Make the cgroup with its device rules, before anything can run in it."""
-        self.undoing.append((self.place.unmake, True))
-        self.place.make()
-        device_rules.apply(self.plan.device_rules, self.place.descriptor)
+        """Make the cgroup with its limits and device rules, before anything can run in it."""
+        plan, place = self.plan, self.place
+        self.undoing.append((place.unmake, True))
+        place.make()
+        cgroup.restrict(plan.cgroup, place.descriptor, plan.device_rules, plan.resources)
+        if place.descriptor < 0:
+            self.state["cgroup"] = ""
 
     def _mount_on_host(self) -> None:
         """Mount the rootfs of a container without a mount namespace, noted by its mount's id."""
@@ -136,7 +139,7 @@ class Birth:
             raise errors.RuntimeFailure("create needs a process with one thread")
         with doing("make a socket pair"):
             self.line, childs_end = talk.pair(self.ending)
-        gifts.parents += [self.place.descriptor, self.line.fileno()]
+        gifts.parents += [each for each in (self.place.descriptor, self.line.fileno()) if each >= 0]
         with doing("create the container's init", "", _CGROUP_CURES):
             clone = self.mapping.clone if self.mapping else process.clone3
             self.pid, self.pidfd = clone(plan.namespaces.clone_flags(), self.place.descriptor)

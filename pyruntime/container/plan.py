@@ -20,6 +20,8 @@ from pyruntime.spec import words
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.feature.attributes import AttributeStep
+    from pyruntime.feature.cgroup.devices import DeviceStep
+    from pyruntime.feature.cgroup.filesystem import CgroupStep
     from pyruntime.feature.clocks import ClocksStep
     from pyruntime.feature.confinement import LabelStep
     from pyruntime.feature.host import Host
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
     from pyruntime.feature.seccomp import FilterStep
     from pyruntime.feature.sysctl import SysctlStep
     from pyruntime.feature.usernamespace import UserNamespaceStep
-    from pyruntime.spec.shapes import Config, IntelRdt, NetDevice, Process, Seccomp
+    from pyruntime.spec.shapes import Config, IntelRdt, NetDevice, Process, Resources, Seccomp
+
+_LIMITS = ("memory", "cpu", "pids", "blockIO", "hugepageLimits", "rdma", "unified")
+
 
 class NameStep(Step):
     """Set the host name or the domain name."""
@@ -47,13 +52,27 @@ class NameStep(Step):
 
 
 class Wishes:
-    """What the caller asked for beside the config: the flags of create and run."""
+    """What the caller asked for beside the config: the flags of create and run.
 
-    __slots__ = ("no_new_keyring", "no_pivot", "preserve", "waits")
+    `cgroups` is who makes them ("cgroupfs", "disabled"), `rootless` whether to go on without one
+    that may not be made ("true", "false", else for a caller without root or in a user namespace).
+    """
 
-    def __init__(self, *, no_pivot: bool, no_new_keyring: bool, preserve: int, waits: bool) -> None:
+    __slots__ = ("cgroups", "no_new_keyring", "no_pivot", "preserve", "rootless", "waits")
+
+    def __init__(
+        self,
+        *,
+        no_pivot: bool,
+        no_new_keyring: bool,
+        preserve: int,
+        waits: bool,
+        cgroups: str = "cgroupfs",
+        rootless: str = "auto",
+    ) -> None:
         self.no_pivot, self.no_new_keyring = no_pivot, no_new_keyring
         self.preserve, self.waits = preserve, waits
+        self.cgroups, self.rootless = cgroups, rootless
 
 
 class Plan:
@@ -62,8 +81,8 @@ class Plan:
     __slots__ = (
         "attributes", "bundle", "capabilities", "cgroup", "clocks", "config", "device_rules",
         "devices", "filter", "hooks", "host", "id", "keyring", "labels", "limits", "masks",
-        "mount_label", "mounts", "names", "namespaces", "network_devices", "rdt", "rootfs",
-        "scheduler", "sysctls", "user", "warnings", "wishes",
+        "mount_label", "mounts", "names", "namespaces", "network_devices", "rdt",
+        "resources", "rootfs", "scheduler", "sysctls", "user", "warnings", "wishes",
     )  # fmt: skip
 
     def __init__(self, config: Config, host: Host, id: str, bundle: str, wishes: Wishes) -> None:  # noqa: A002
@@ -80,7 +99,11 @@ class Plan:
             mount_namespace=self.namespaces.has("mount"),
             no_pivot=wishes.no_pivot,
         )
-        self.cgroup = cgroup.plan(config, host, id)
+        resources = linux.get("resources") or {}
+        self.device_rules = device_rules.plan(resources.get("devices") or [])
+        limited = any(resources.get(name) for name in _LIMITS)
+        self.resources = _resources(resources, self.device_rules) if limited else []
+        self.cgroup = _cgroup(config, host, id, wishes, self.resources)
         self.mounts = mounts.plan(config, bundle, cgroup.shown(config, self.cgroup))
         if not self.namespaces.has("cgroup"):
             from pyruntime.feature import hostcgroups
@@ -92,7 +115,6 @@ class Plan:
         self.devices = devices.plan(config)
         self.masks = masks.plan(config)
         self.sysctls = _sysctls(config) if linux.get("sysctl") else []
-        self.device_rules = device_rules.plan((linux.get("resources") or {}).get("devices") or [])
         self.filter = _filter(linux["seccomp"]) if linux.get("seccomp") else None
         self.capabilities, self.warnings = capabilities.plan(
             process.get("capabilities"), host.last_capability
@@ -132,7 +154,7 @@ class Plan:
     def steps(self) -> list[Step]:
         """Return the steps in the order in which they are taken, the native program's aside."""
         ordered: list[Step] = [self.rdt] if self.rdt else []
-        ordered += [self.cgroup, self.device_rules]
+        ordered += [self.cgroup, *(self.resources or [self.device_rules])]
         ordered += [self.user] if self.user else []
         ordered += [self.clocks] if self.clocks else []
         ordered += [self.namespaces, *self.network_devices, *self.names]
@@ -143,6 +165,30 @@ class Plan:
         ordered += [self.scheduler] if self.scheduler else []
         ordered += [*self.labels, *self.attributes, *([self.filter] if self.filter else [])]
         return ordered
+
+
+def _resources(resources: Resources, rules: DeviceStep) -> list[Step]:
+    """Plan the limits, the device rules among them; nothing where nothing is limited."""
+    from pyruntime.feature.cgroup import limits
+
+    steps = limits.plan(resources, rules)
+    return steps if len(steps) > 1 else []
+
+
+def _cgroup(
+    config: Config,
+    host: Host,
+    id: str,  # noqa: A002
+    wishes: Wishes,
+    resources: list[Step],
+) -> CgroupStep:
+    """Plan the cgroup; who has limits cannot spare it."""
+    if wishes.cgroups == "disabled":
+        from pyruntime.feature.cgroup import without
+
+        return without.plan(host, resources)
+    spare = {"true": "always", "false": "never"}.get(wishes.rootless, "rootless")
+    return cgroup.plan(config, host, id, "never" if resources else spare)
 
 
 def _user(config: Config, spaces: NamespacesStep, euid: int) -> UserNamespaceStep:

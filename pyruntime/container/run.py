@@ -32,6 +32,8 @@ def run(
     preserve_fds: int = 0,
     console_socket: str | None = None,
     pidfd_socket: str | None = None,
+    cgroups: str = "cgroupfs",
+    rootless: str = "auto",
     detach: bool = False,
     keep: bool = False,
     no_subreaper: bool = False,
@@ -52,7 +54,12 @@ def run(
         process.set_child_subreaper()
     preserve = activation.kept(caller, preserve_fds)
     wishes = Wishes(
-        no_pivot=no_pivot, no_new_keyring=no_new_keyring, preserve=preserve, waits=False
+        no_pivot=no_pivot,
+        no_new_keyring=no_new_keyring,
+        preserve=preserve,
+        waits=False,
+        cgroups=cgroups,
+        rootless=rootless,
     )
     signals.block(_EVERYTHING)  # for good: the status is the payload's
     birth = create.begin(root, id, caller, bundle, pid_file, wishes)

@@ -38,7 +38,8 @@ class Surroundings(Step):
         capabilities: its effective set as a mask.
         closed: paths of the plan to which root of its new user namespace cannot walk.
         faults: why something that the plan names cannot be used, by its name: a path, a network
-            device, "resctrl", "the native program", "the rootfs inside", "the seccomp filter".
+            device, a file of the cgroup, "resctrl", "the native program", "the rootfs inside",
+            "the seccomp filter".
         filter: the compiled seccomp program, None for none.
         kept: whether that came from the cache.
         limits: hard limits of the runtime, by name.
@@ -190,8 +191,21 @@ def _faults(plan: Plan, root: str) -> Iterator[tuple[str, str]]:
         player.player()
     except errors.RuntimeFailure as failure:
         yield "the native program", failure.say()
+    yield from _limits_out_of_reach(plan)
     if plan.rdt and (fault := _without_resctrl(plan)):
         yield "resctrl", fault
+
+
+def _limits_out_of_reach(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield the cgroup's files that are to limit something and could not be there."""
+    if plan.resources and plan.cgroup.path:
+        from pyruntime.feature.cgroup import controllers
+        from pyruntime.feature.cgroup.limits import WriteStep
+
+        wanted = (each for each in plan.resources if isinstance(each, WriteStep) and not each.free)
+        for file in dict.fromkeys(each.file for each in wanted):
+            if fault := controllers.foreseen(plan.cgroup, file):
+                yield file, fault
 
 
 def _rootfs(plan: Plan) -> Iterator[tuple[str, str]]:

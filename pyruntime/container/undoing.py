@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posix
+import sys
 
 from pyruntime import errors, log
 from pyruntime.container import status
@@ -13,10 +14,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.container.parent import Birth
 
+_NEEDED = "and making a container takes some 2 MiB"
+
 
 def undo(birth: Birth) -> None:
-    """Undo everything in reverse order; what cannot be undone is said, and the rest goes on."""
+    """Undo everything in reverse order; what cannot be undone is said, and the rest goes on.
+
+    Raises:
+        ChildFailed: the child did not just fail, but was killed for want of memory.
+    """
     born, ours = birth.pid > 0, _is_ours(birth)
+    starved = _starved(birth) if born and ours else ""
     while birth.undoing:
         action, named = birth.undoing.pop()
         try:
@@ -27,6 +35,22 @@ def undo(birth: Birth) -> None:
             log.warning(f"while undoing: {said}")
     if born:
         birth.run_hooks("poststop", status.STOPPED)
+    if starved:
+        raise errors.ChildFailed(starved)
+
+
+def _starved(birth: Birth) -> str:
+    """Say that a child which failed was killed by its limit of memory, "" where it was not."""
+    if not isinstance(sys.exception(), errors.ChildFailed) or not birth.state["cgroup"]:
+        return ""
+    from pyruntime.feature.cgroup import oom
+
+    if not oom.oom_kills(birth.state["cgroup"]):
+        return ""
+    told = "container init was OOM-killed (memory limit too low?)"
+    limits = ((birth.plan.config.get("linux") or {}).get("resources") or {}).get("memory") or {}
+    most = limits.get("limit") or -1
+    return told if most < 0 else f"{told}: the limit is {most} bytes, {_NEEDED}"
 
 
 def end_child(birth: Birth) -> None:
@@ -39,7 +63,7 @@ def end_child(birth: Birth) -> None:
         pidfds.send_signal(birth.pidfd, 9)
     except ProcessLookupError:
         pass
-    if _is_ours(birth):
+    if birth.state["cgroup"] and _is_ours(birth):
         removal.kill(birth.plan.cgroup.directory)
     try:
         posix.waitpid(birth.pid, 0)

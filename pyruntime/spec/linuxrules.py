@@ -167,25 +167,24 @@ def device_rules_have_access(config: Config) -> list[Problem]:
     ]
 
 
-def block_weights_are_given(config: Config) -> list[Problem]:
-    """An entry has weight, leafWeight or both (config-linux.md, "Block IO")."""
-    settings = config.get("linux", {}).get("resources", {}).get("blockIO", {})
-    told = "needs weight or leafWeight"
-    return [
-        (f"/linux/resources/blockIO/weightDevice/{place}", told)
-        for place, entry in enumerate(settings.get("weightDevice", ()))
-        if "weight" not in entry and "leafWeight" not in entry
-    ]
+def limits_are_possible(config: Config) -> list[Problem]:
+    """Limits go together and are such as cgroup v2 has (config-linux.md, "Control Groups")."""
+    resources = config.get("linux", {}).get("resources", {})
+    if not resources.keys() - {"devices"}:
+        return []
+    from pyruntime.spec import resourcerules
+
+    return resourcerules.broken(resources, "/linux/resources")
 
 
-def rdma_limits_are_given(config: Config) -> list[Problem]:
-    """An entry has hcaHandles, hcaObjects or both (config-linux.md, "RDMA")."""
-    entries = config.get("linux", {}).get("resources", {}).get("rdma", {})
-    return [
-        ("/linux/resources/rdma" + jsonfile.step(name), "needs hcaHandles or hcaObjects")
-        for name, entry in entries.items()
-        if "hcaHandles" not in entry and "hcaObjects" not in entry
-    ]
+def limits_of_version_1(config: Config) -> list[str]:
+    """Warn of what cgroup v2 has no file for: runc goes on without it, and engines send it."""
+    resources = config.get("linux", {}).get("resources", {})
+    if not resources.keys() - {"devices", "pids", "unified"}:
+        return []
+    from pyruntime.spec import resourcerules
+
+    return resourcerules.foreign(resources)
 
 
 def network_devices_can_move(config: Config) -> list[Problem]:
@@ -268,6 +267,7 @@ def notifications_have_a_listener(config: Config) -> list[Problem]:
 
 
 _NAMESPACES = "/linux/namespaces"
+_LIMITS = ("memory", "cpu", "blockIO", "rdma", "unified")
 RULES = (
     (namespaces_are_single, (_NAMESPACES,)),
     (masks_have_their_namespace, (_NAMESPACES, "/linux/maskedPaths", "/linux/readonlyPaths")),
@@ -278,8 +278,7 @@ RULES = (
     (devices_have_numbers, ("/linux/devices",)),
     (devices_have_their_own_path, ("/linux/devices",)),
     (device_rules_have_access, ("/linux/resources/devices",)),
-    (block_weights_are_given, ("/linux/resources/blockIO",)),
-    (rdma_limits_are_given, ("/linux/resources/rdma",)),
+    (limits_are_possible, tuple(f"/linux/resources/{name}" for name in _LIMITS)),
     (network_devices_can_move, (_NAMESPACES, "/linux/netDevices")),
     (memory_policy_is_consistent, ("/linux/memoryPolicy",)),
     (personality_has_no_flags, ("/linux/personality",)),
@@ -287,3 +286,4 @@ RULES = (
     (errnos_have_an_action, ("/linux/seccomp",)),
     (notifications_have_a_listener, ("/linux/seccomp",)),
 )
+WARNINGS = (limits_of_version_1,)

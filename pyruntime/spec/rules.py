@@ -87,7 +87,7 @@ RULES = (
     *mountrules.RULES,
     *linuxrules.RULES,
 )
-WARNINGS = (*processes.WARNINGS, *mountrules.WARNINGS)
+WARNINGS = (*processes.WARNINGS, *mountrules.WARNINGS, *linuxrules.WARNINGS)
 
 
 def broken(config: Config, except_near: Iterable[str] = ()) -> list[Problem]:

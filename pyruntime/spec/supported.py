@@ -15,19 +15,14 @@ if TYPE_CHECKING:
 
 # A key counts as wished when it holds something: not null, false, "", 0 or empty.
 _PROCESS = ("terminal",)
-_LIMITS = ("memory", "cpu", "blockIO", "hugepageLimits", "network", "rdma", "unified")
 
 
 def wanting(config: Config) -> list[str]:
     """Return the keys of a valid configuration that cannot be obeyed yet: `process.terminal`."""
     linux: Any = config.get("linux", {})
-    resources = linux.get("resources", {})
     found = _wished(config.get("process", {}), "process", _PROCESS)
     found += _mounts(config)
     found += ["linux.namespaces type user with a path"] if _joins_user(linux) else []
-    found += [f"linux.resources.{name}" for name in _LIMITS if limits(resources.get(name))]
-    if resources.get("pids", {}).get("limit", -1) != -1:
-        found.append("linux.resources.pids")
     if is_unit(linux.get("cgroupsPath", "")):
         found.append("linux.cgroupsPath of the form slice:prefix:name")
     return found
@@ -54,15 +49,6 @@ def _mounts(config: Config) -> list[str]:
             if mount.get(key):
                 found[f"mounts[].{key}"] = None
     return list(found)
-
-
-def limits(value: Any) -> bool:
-    """Tell whether a part of linux.resources limits anything: 0 and -1 are "no limit" there."""
-    if isinstance(value, dict):
-        return any(map(limits, value.values()))
-    if isinstance(value, list):
-        return bool(value)
-    return value not in (None, False, "", 0, -1)
 
 
 def is_unit(path: str) -> bool:

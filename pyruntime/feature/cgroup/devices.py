@@ -249,7 +249,7 @@ def apply(wanted: DeviceStep, cgroup: int) -> None:
     try:
         _attach(wanted, cgroup)
     except OSError as error:
-        if wanted.required and not _in_user_namespace():
+        if wanted.required and not in_user_namespace():
             number = error.errno or 0
             raise errors.KernelError("attach the device program", "", number) from error
 
@@ -273,7 +273,8 @@ def _attach(wanted: DeviceStep, cgroup: int) -> None:
             posix.close(descriptor)
 
 
-def _in_user_namespace() -> bool:
+def in_user_namespace() -> bool:
+    """Tell whether the runtime is in a user namespace (user_namespaces(7))."""
     descriptor = posix.open("/proc/self/uid_map", posix.O_RDONLY)
     try:
         return posix.read(descriptor, 4096).split() != [b"0", b"0", b"4294967295"]

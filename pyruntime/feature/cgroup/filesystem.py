@@ -2,6 +2,9 @@
 
 A planned cgroup gives its `place()`, by which the parent works without knowing the driver: it makes
 the cgroup before the child, is let go of when the child has been born into it, and can be unmade.
+
+With `--cgroup-manager disabled`, and for a rootless caller that may not make one and needs none,
+there is no cgroup: the container stays in the caller's.
 """
 
 from __future__ import annotations
@@ -11,15 +14,20 @@ import posix
 
 from pyruntime import errors
 from pyruntime.feature import step
+from pyruntime.feature.cgroup import devices
 from pyruntime.kernel import path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyruntime.feature.cgroup.devices import DeviceStep
     from pyruntime.feature.host import Host
     from pyruntime.spec.shapes import Config
 
 _ROUNDS = 10
 _LEAF = 0o10000000 | posix.O_DIRECTORY  # O_PATH
+_NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NOT_OURS = "this user may not write there: a delegated cgroup is needed"
 _CURES = {
     errno.EACCES: _NOT_OURS,
@@ -30,17 +38,24 @@ _CURES = {
 
 
 class CgroupStep(step.Step):
-    """The cgroup to make: `path` in the hierarchy that is mounted at `root`, hence `directory`."""
+    """The cgroup to make: `path` in the hierarchy that is mounted at `root`, hence `directory`.
 
-    __slots__ = ("directory", "path", "root")
+    Without a path there is none, and no directory. `spare` tells for whom it is none, too, who may
+    not make it: "always", "rootless" for a caller in a user namespace or without root, "never".
+    """
 
-    def __init__(self, path: str, root: str) -> None:
+    __slots__ = ("directory", "path", "root", "spare")
+
+    def __init__(self, path: str, root: str, spare: str = "never") -> None:
         self.path = path
         self.root = root
-        self.directory = root + path
+        self.directory = root + path if path else ""
+        self.spare = spare
 
     def describe(self) -> str:
         """Say which cgroup."""
+        if not self.path:
+            return "make no cgroup: the container stays in the caller's"
         return f"make the cgroup {self.path} ({self.directory})"
 
     def place(self) -> Directory:
@@ -85,7 +100,7 @@ class Directory:
         unmake(self.wanted, self.made)
 
 
-def plan(config: Config, host: Host, name: str) -> CgroupStep:
+def plan(config: Config, host: Host, name: str, spare: str = "never") -> CgroupStep:
     """Choose the container's cgroup (runtime-spec, config-linux, "Cgroups Path").
 
     An absolute cgroupsPath is taken from the mount point of the hierarchy. A relative one, or for
@@ -96,6 +111,7 @@ def plan(config: Config, host: Host, name: str) -> CgroupStep:
         config: the container's configuration.
         host: facts of the machine.
         name: the container's id.
+        spare: for whom the cgroup is to spare, where the config has no cgroupsPath.
 
     Raises:
         Unsupported: there is no cgroup v2 hierarchy.
@@ -104,19 +120,21 @@ def plan(config: Config, host: Host, name: str) -> CgroupStep:
     if not host.cgroup_root:
         raise errors.Unsupported("no cgroup v2 hierarchy is mounted at /sys/fs/cgroup or below it")
     linux = config.get("linux") or {}
-    wanted = linux.get("cgroupsPath") or name
+    given = linux.get("cgroupsPath")
+    wanted = given or name
     parts = _parts(wanted)
     if not parts:
         raise errors.SpecError([("/linux/cgroupsPath", f"{wanted} is the root of the hierarchy")])
     if not wanted.startswith("/"):
         parts = _parts(host.cgroup_own)[:-1] + parts
-    return CgroupStep("/" + "/".join(parts), host.cgroup_root)
+    return CgroupStep("/" + "/".join(parts), host.cgroup_root, "never" if given else spare)
 
 
 def shown(config: Config, step: CgroupStep) -> str:
     """Return the directory that a container sees as its cgroup file system's root."""
     spaces = (config.get("linux") or {}).get("namespaces") or []
-    return step.directory if any(each["type"] == "cgroup" for each in spaces) else step.root
+    own = step.path and any(each["type"] == "cgroup" for each in spaces)
+    return step.directory if own else step.root
 
 
 def _parts(where: str) -> list[str]:
@@ -128,8 +146,8 @@ def make(wanted: CgroupStep) -> tuple[int, list[str]]:
     """Make the cgroup and those above it that are missing.
 
     Returns:
-        (descriptor, made): an O_PATH descriptor of the cgroup, for CLONE_INTO_CGROUP, and the
-        directories that were not there before, outermost first, for `unmake`.
+        (descriptor, made): an O_PATH descriptor of the cgroup, for CLONE_INTO_CGROUP, -1 for no
+        cgroup; and the directories that were not there before, outermost first, for `unmake`.
 
     Raises:
         RuntimeFailure: the cgroup holds processes or is frozen, so the container would not be
@@ -137,12 +155,24 @@ def make(wanted: CgroupStep) -> tuple[int, list[str]]:
         KernelError: it cannot be made. In both cases what was made is removed again.
     """
     made: list[str] = []
+    if not wanted.path:
+        return -1, made
     try:
         with errors.doing("make the cgroup", wanted.directory, _CURES):
             leaf = _make_levels(wanted, made)
-    except errors.KernelError:
+    except errors.KernelError as failure:
         unmake(wanted, made)
+        if failure.number in _NOT_PERMITTED and wanted.spare != "never":
+            from pyruntime.feature.cgroup import without
+
+            if without.is_possible(wanted):
+                return -1, []
         raise
+    if len(made) > 1:
+        from pyruntime.feature.cgroup import controllers
+
+        for directory in made[:-1]:  # ours to open up: others' statistics need their controllers
+            controllers.give_on(directory, {})
     try:
         _check_unused(wanted.directory)
     except errors.RuntimeFailure:
@@ -198,13 +228,22 @@ def _make_level(directory: str, made: list[str]) -> None:
     made.append(directory)
 
 
-def _check_unused(directory: str) -> None:
-    """Refuse a cgroup in use, and one frozen from above, where clone3 would succeed for nothing."""
-    place = f"{directory}/cgroup.events"
+def _read(place: str) -> bytes:
     with errors.doing("read", place):
-        events = posix.open(place, posix.O_RDONLY | posix.O_CLOEXEC)
-        told = posix.read(events, 256)
-        posix.close(events)
+        descriptor = posix.open(place, posix.O_RDONLY | posix.O_CLOEXEC)
+        try:
+            return posix.read(descriptor, 256)
+        finally:
+            posix.close(descriptor)
+
+
+def _check_unused(directory: str) -> None:
+    """Refuse a cgroup in use, and one frozen from above, where clone3 would succeed for nothing.
+
+    Below a threaded cgroup a new one is invalid until it is threaded, too; limits that cannot be
+    in a threaded one are refused when they are set.
+    """
+    told = _read(f"{directory}/cgroup.events")
     if b"populated 1" in told:
         from pyruntime.feature.cgroup import removal
 
@@ -212,3 +251,32 @@ def _check_unused(directory: str) -> None:
         raise errors.RuntimeFailure(f"container's cgroup is not empty: {count} process(es) found")
     if b"frozen 1" in told:
         raise errors.RuntimeFailure("container's cgroup unexpectedly frozen")
+    if _read(f"{directory}/cgroup.type") == b"domain invalid\n":
+        from pyruntime.feature.cgroup import tree
+
+        with errors.doing("make threaded the cgroup", directory):
+            tree.write(f"{directory}/cgroup.type", b"threaded")
+
+
+def restrict(
+    wanted: CgroupStep, leaf: int, rules: DeviceStep, limits: Sequence[step.Step]
+) -> None:
+    """Set what those in the cgroup may do and use, before anything is in it.
+
+    Args:
+        wanted: the cgroup.
+        leaf: descriptor of its directory, -1 for no cgroup.
+        rules: the device rules.
+        limits: the steps of limits.plan, those rules among them; empty for none.
+
+    Raises:
+        RuntimeFailure: the kernel refuses one of them, or a controller is missing.
+    """
+    if leaf < 0:
+        return
+    if not limits:
+        devices.apply(rules, leaf)
+        return
+    from pyruntime.feature.cgroup import limits as files
+
+    files.apply(limits, leaf, wanted)
