@@ -122,6 +122,7 @@ def _param(option: Option) -> click.Option:
     return click.Option(
         [*dashed, grammar.key(option)],
         type=what, default=None, multiple=many, metavar=word, help=sentence,
+        hidden=grammar.key(option) in grammar.HIDDEN,
     )  # fmt: skip
 
 

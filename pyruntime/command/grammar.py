@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NAME = "pyruntime"
 COMPLETION = "_PYRUNTIME_COMPLETE"
+HIDDEN = frozenset(("kernel_memory", "kernel_memory_tcp"))  # keys that no help tells of
 LOGGED = frozenset(("log", "log_format", "log_level", "debug"))  # keys that concern the log
 
 GLOBAL: tuple[Option, ...] = (
@@ -54,6 +55,29 @@ _CREATE: tuple[Option, ...] = (
     (("preserve-fds",), "number", "N", "pass N more descriptors on, from 3 upwards"),
 )
 
+_LIMITS: tuple[Option, ...] = tuple(
+    ((name,), "text", word, sentence)
+    for name, word, sentence in (
+        ("blkio-weight", "N", "weight of block I/O, 10 to 1000"),
+        ("cpu-period", "USEC", "period of the quota in microseconds"),
+        ("cpu-quota", "USEC", "processor time in each period, -1 for no limit"),
+        ("cpu-burst", "USEC", "time that may be saved up for a burst"),
+        ("cpu-share", "N", "shares of processor time, 2 to 262144"),
+        ("cpu-rt-period", "USEC", "ignored: cgroup v2 has no limits of real-time processes"),
+        ("cpu-rt-runtime", "USEC", "ignored likewise"),
+        ("cpuset-cpus", "LIST", "processors to run on, such as 0-3,7"),
+        ("cpuset-mems", "LIST", "memory nodes to use"),
+        ("memory", "BYTES", "limit of memory; k, m and g may follow the number, -1 for none"),
+        ("cpu-idle", "N", "1 for the idle scheduling of the whole cgroup, 0 to end it"),
+        ("memory-reservation", "BYTES", "memory that is reclaimed last"),
+        ("memory-swap", "BYTES", "limit of memory and swap together, -1 for none"),
+        ("pids-limit", "N", "limit of processes, -1 for none"),
+        ("l3-cache-schema", "LINE", "schema of the L3 cache for resctrl"),
+        ("mem-bw-schema", "LINE", "schema of the memory bandwidth for resctrl"),
+        ("kernel-memory", "BYTES", "ignored, for older callers"),
+        ("kernel-memory-tcp", "BYTES", "ignored, for older callers"),
+    )
+)
 _MANY = 1 << 16
 
 COMMANDS: dict[str, Command] = {
@@ -188,6 +212,22 @@ COMMANDS: dict[str, Command] = {
         False,
         "say step by step what create would do, and do none of it",
         ((("format", "f"), "text", "FORMAT", "text (default) or json"),),
+    ),
+    "update": (
+        "ID",
+        1,
+        1,
+        False,
+        "change the limits of a container",
+        (
+            (
+                ("resources", "r"),
+                "text",
+                "FILE",
+                "JSON of linux.resources, - for standard input; other limits are ignored then",
+            ),
+            *_LIMITS,
+        ),
     ),
     "features": ("", 0, 0, False, "print what this runtime can do, as JSON", ()),
 }

@@ -29,6 +29,7 @@ _REFUSALS = {
     ("resume", CREATED): _NOT_PAUSED,
     ("resume", RUNNING): _NOT_PAUSED,
     ("resume", STOPPED): _NOT_PAUSED,
+    ("update", STOPPED): NOT_RUNNING,
     ("delete", RUNNING): "cannot delete container {id} that is not stopped: running",
     ("delete", PAUSED): "cannot delete container {id} that is not stopped: paused",
 }

@@ -132,7 +132,7 @@ class Made:
         elif step.named:
             _compare(step, group, self.tree)
         else:
-            self._write(group)
+            write(step, self.tree)
         if step.monitor:
             self._make_monitor(group, trace)
 
@@ -149,7 +149,7 @@ class Made:
         else:
             trace([])
         if new or not self.step.named:
-            self._write(group)
+            write(self.step, self.tree)
         else:
             _compare(self.step, group, self.tree)
 
@@ -168,12 +168,6 @@ class Made:
             trace(self.own)
             raise errors.RuntimeFailure(f"linux.intelRdt.enableMonitoring: {monitor} exists")
         self.own = [monitor, *self.own]
-
-    def _write(self, group: str) -> None:
-        """Write the lines, each by itself: a later one may then change what an earlier one set."""
-        for line in self.step.schemata:
-            with _told(self.tree), doing(f"write the schema {line} to", f"{group}/schemata"):
-                resctrl.write(f"{group}/schemata", f"{line}\n")
 
     def enter(self, pid: int) -> None:
         """Put a process into the groups; its children will be born there.
@@ -196,6 +190,18 @@ class Made:
         remove(self.own)
         if self.shared and not resctrl.read(f"{self.shared}/tasks").strip():
             resctrl.remove(self.shared)
+
+
+def write(step: RdtStep, tree: str) -> None:
+    """Write the lines of a group, each by itself: a later one may then change an earlier one's.
+
+    Raises:
+        KernelError: the kernel refuses one; in its own words where it has some.
+    """
+    file = f"{step.group(tree)}/schemata"
+    for line in step.schemata:
+        with _told(tree), doing(f"write the schema {line} to", file):
+            resctrl.write(file, f"{line}\n")
 
 
 def remove(groups: list[str]) -> None:

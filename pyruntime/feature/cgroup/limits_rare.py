@@ -9,14 +9,14 @@ import posix
 
 from pyruntime import errors
 from pyruntime.feature import step
-from pyruntime.feature.cgroup.limits import WriteStep
+from pyruntime.feature.cgroup.limits import UNLIMITED, WriteStep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from pyruntime.spec.shapes import BlockIo, Resources, WeightDevice
+    from pyruntime.spec.shapes import BlockIo, Resources, ThrottleDevice, WeightDevice
 
 _BFQ, _IO = "io.bfq.weight", "io.weight"
 # The keys of blockIO that are rates, and what io.max calls them.
@@ -86,14 +86,20 @@ def block_io(wish: BlockIo) -> list[step.Step]:
     ]
     lists: dict[str, Any] = dict(wish)
     steps += [
-        WriteStep(f"blockIO.{key}", "io.max", f"{_numbers(device)}{rate}={device['rate']}")
+        _rate(f"blockIO.{key}", rate, device)
         for key, rate in _RATES
         for device in lists.get(key) or ()
     ]
     return steps
 
 
-def _numbers(device: WeightDevice) -> str:
+def _rate(key: str, name: str, device: ThrottleDevice) -> WriteStep:
+    """Plan a rate: 0 is none, as it was in cgroup v1, for which the kernel has another word now."""
+    text = f"{_numbers(device)}{name}={device['rate'] or UNLIMITED}"
+    return WriteStep(key, "io.max", text, free=not device["rate"])
+
+
+def _numbers(device: WeightDevice | ThrottleDevice) -> str:
     return f"{device['major']}:{device['minor']} "
 
 

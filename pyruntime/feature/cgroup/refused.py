@@ -22,7 +22,6 @@ _CURES = {
     ("cpu.max.burst", errno.EINVAL): "the burst must not be above the quota",
     ("cpuset.cpus", errno.ERANGE): "it names a processor beyond what the kernel can have",
     ("io.max", errno.ENODEV): "there is no such block device",
-    ("io.max", errno.ERANGE): "a rate of 0 is none",
     ("io.weight", errno.ENODEV): "there is no such block device",
     ("io.bfq.weight", errno.ENODEV): "there is no such block device",
     ("io.bfq.weight", errno.EOPNOTSUPP): "the device is not scheduled by BFQ",
