@@ -147,10 +147,7 @@ IMPOSSIBLE = {
 }  # fmt: skip
 # Refused by name until their issue is built: (pointer, value, name).
 WAITING = {
-    "memory limit 4096": ("/linux/resources", {"memory": {"limit": 4096}}, "linux.resources.memory"),
-    "memory.kernelTCP on cg2": ("/linux/resources", {"memory": {"kernelTCP": 4096}}, "linux.resources.memory"),
     "terminal, stdin no tty, foreground": ("/process/terminal", True, "process.terminal"),
-    "controller missing on cg2": ("/linux/resources", {"pids": {"limit": 5}}, "linux.resources.pids"),
 }  # fmt: skip
 # Rows that a test in another file of this directory tries.
 ELSEWHERE = {
@@ -164,6 +161,8 @@ ELSEWHERE = {
     "poststart fails": "test_hooks::test_a_failed_poststart_hook_kills_the_container",
     "poststop fails": "test_hooks::test_a_failed_poststop_hook_is_only_warned_of",
     "masks without mount ns": "test_rootfs::test_masks_need_a_mount_namespace",
+    "memory.kernelTCP on cg2": "test_limits::test_what_version_2_has_not_is_warned_of_by_name",
+    "controller missing on cg2": "test_limits::test_a_controller_of_version_1_is_named_with_the_cure",
     "config.json broken": "test_wrong_input::test_a_file_that_is_no_configuration",
     "config.json or bundle absent": "test_wrong_input::test_a_command_line_that_cannot_be_followed",
 }

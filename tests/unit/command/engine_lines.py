@@ -24,6 +24,7 @@ LINES = [
     "pause ID",
     "resume ID",
     "state ID",
+    "update --resources=/tmp/podman123 ID",
     # containerd's shim and BuildKit, by go-runc
     _SHIM + "create --bundle /b --pid-file /b/init.pid ID",
     _SHIM + "--systemd-cgroup create --bundle /b --pid-file /b/init.pid --console-socket /s ID",
@@ -40,6 +41,7 @@ LINES = [
     _SHIM + "events --interval=5s ID",
     _SHIM + "pause ID",
     _SHIM + "resume ID",
+    _SHIM + "update --resources=- ID",
     _SHIM + "list --format=json",
     _SHIM + "run --bundle /b --pid-file /p --detach --preserve-fds 1 ID",
     _SHIM + "run --bundle /b --no-subreaper --keep ID",
@@ -47,6 +49,7 @@ LINES = [
     # CRI-O and conmon-rs
     "--root=/run/runc --systemd-cgroup create --bundle /b --pid-file /p ID",
     _CRIO + "start ID",
+    _CRIO + "update --resources - ID",
     _CRIO + "--systemd-cgroup state ID",
     _CRIO + "kill ID KILL",
     _CRIO + "kill -a ID 9",

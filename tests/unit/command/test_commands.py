@@ -122,6 +122,8 @@ FULL = {
     "preserve_fds": 2,
     "console_socket": "/s",
     "pidfd_socket": "/t",
+    "cgroups": "cgroupfs",
+    "rootless": "",
 }
 EMPTY = {
     "bundle": ".",
@@ -131,6 +133,8 @@ EMPTY = {
     "preserve_fds": 0,
     "console_socket": None,
     "pidfd_socket": None,
+    "cgroups": "cgroupfs",
+    "rootless": "",
 }
 
 
@@ -158,13 +162,29 @@ def test_an_empty_path_is_no_path(planted):
     assert planted.calls[0][1]["pid_file"] is None
 
 
+@pytest.mark.parametrize(
+    ("settings", "wishes"),
+    [
+        ({"cgroup_manager": "disabled"}, ("disabled", "")),
+        ({"cgroup_manager": "cgroupfs", "rootless": "T"}, ("cgroupfs", "true")),
+        ({"rootless": "0"}, ("cgroupfs", "false")),
+        ({"rootless": "auto"}, ("cgroupfs", "auto")),
+    ],
+)
+def test_who_makes_the_cgroup_is_passed_on(planted, settings, wishes):
+    planted("pyruntime.container.create", create=planted.recorder())
+    line = Line(settings, "create", {}, ("c",))
+    assert import_module("pyruntime.command.create").perform(line, "/r", CALLER) == 0
+    passed = planted.calls[0][1]
+    assert (passed["cgroups"], passed["rootless"]) == wishes
+
+
 @pytest.mark.parametrize("command", ["create", "run"])
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
         ({"systemd_cgroup": True}, "--systemd-cgroup is not supported yet"),
         ({"cgroup_manager": "systemd"}, "--cgroup-manager systemd is not supported yet"),
-        ({"cgroup_manager": "disabled"}, "--cgroup-manager disabled is not supported yet"),
     ],
 )
 def test_cgroup_drivers_that_are_not_built_are_refused_by_name(planted, command, settings, text):

@@ -80,8 +80,8 @@ def test_every_commands_help_names_its_options(command, form, capfd):
     assert full.read(line) == 0
     shown = capfd.readouterr().out
     assert f"Usage: pyruntime {command}" in shown
-    for names, _, _, _ in grammar.COMMANDS[command][5]:
-        assert f"--{names[0]}" in shown
+    for option in grammar.COMMANDS[command][5]:
+        assert (f"--{option[0][0]} " in shown) == (grammar.key(option) not in grammar.HIDDEN)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,9 @@ EXPECTED = {
     "validate": "format f",
     "plan": "format f",
     "features": "",
+    "update": "resources r blkio-weight cpu-period cpu-quota cpu-burst cpu-share cpu-rt-period"
+    " cpu-rt-runtime cpuset-cpus cpuset-mems memory cpu-idle memory-reservation memory-swap"
+    " pids-limit l3-cache-schema mem-bw-schema kernel-memory kernel-memory-tcp",
 }
 
 

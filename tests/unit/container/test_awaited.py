@@ -70,12 +70,6 @@ def test_an_unknown_key_comes_first(monkeypatch):
             "obey linux.cgroupsPath: a.slice:b:c (slice:prefix:name, a unit of systemd)",
         ),
         (
-            {"resources": {"memory": {"limit": 5, "swap": 0, "disableOOMKiller": False}}},
-            "limits",
-            "obey linux.resources.memory: limit 5",
-        ),
-        ({"resources": {"pids": {"limit": 0}}}, "limits", "obey linux.resources.pids"),
-        (
             {"namespaces": [{"type": "mount"}, {"type": "user", "path": "/x"}]},
             "namespaces",
             "obey linux.namespaces type user with a path: /x",

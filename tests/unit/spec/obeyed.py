@@ -44,6 +44,9 @@ _MEMORY = "functional/test_attributes::test_memory_comes_from_where_the_config_s
 _NETWORK = "functional/test_net_devices::test_a_device_moves_with_its_addresses_and_is_up"
 _CLASS = "functional/test_rdt::test_a_named_group_is_made_written_in_order_and_stays"
 _MAPS = "functional/test_user_namespace::test_the_maps_are_those_of_the_config"
+_READ_BACK = "guest/test_limits::test_a_limit_reads_back_from_the_kernel"
+_VERSION_1 = "guest/test_limits::test_what_version_2_has_not_is_warned_of_by_name_and_the_rest_obeyed"
+_REFUSED = "guest/test_limits::test_a_value_that_the_kernel_refuses_is_told_with_its_key_and_nothing_is_left"
 _IDS = ("", "containerID", "hostID", "size")
 
 TESTED = {
@@ -108,6 +111,30 @@ TESTED = {
     "/linux/resources": _RULES,
     **_below("/linux/resources/devices",
              ("", "allow", "type", "major", "minor", "access"), _RULES),
+    **_below("/linux/resources/memory",
+             ("", "limit", "reservation", "swap", "checkBeforeUpdate"), _READ_BACK),
+    **_below("/linux/resources/memory",
+             ("kernel", "kernelTCP", "swappiness", "disableOOMKiller", "useHierarchy"), _VERSION_1),
+    **_below("/linux/resources/cpu",
+             ("", "shares", "quota", "burst", "period", "cpus", "mems", "idle"), _READ_BACK),
+    **_below("/linux/resources/cpu", ("realtimeRuntime", "realtimePeriod"), _VERSION_1),
+    **_below("/linux/resources/pids", ("", "limit"), _READ_BACK),
+    **_below("/linux/resources/blockIO", ("", "weight"), _READ_BACK),
+    "/linux/resources/blockIO/leafWeight": _VERSION_1,
+    **_below("/linux/resources/blockIO/weightDevice",
+             ("", "major", "minor", "weight"), _READ_BACK),
+    "/linux/resources/blockIO/weightDevice/leafWeight": _VERSION_1,
+    **{
+        pointer: test
+        for what in ("ReadBps", "WriteBps", "ReadIOPS", "WriteIOPS")
+        for pointer, test in _below(f"/linux/resources/blockIO/throttle{what}Device",
+                                    ("", "major", "minor", "rate"), _READ_BACK).items()
+    },
+    **_below("/linux/resources/hugepageLimits", ("", "pageSize", "limit"), _READ_BACK),
+    **_below("/linux/resources/network",
+             ("", "classID", "priorities", "priorities/name", "priorities/priority"), _VERSION_1),
+    **_below("/linux/resources/rdma", ("", "*/hcaHandles", "*/hcaObjects"), _REFUSED),
+    "/linux/resources/unified": _READ_BACK,
     "/linux/sysctl": "functional/test_sysctl::test_parameters_are_set_in_the_container_and_not_outside",
     "/linux/rootfsPropagation": (
         "functional/test_rootfs::test_the_propagation_of_the_root_is_the_one_wished"
@@ -155,30 +182,6 @@ WAITING = {
     # --- id maps of mounts ---
     **_below("/mounts/uidMappings", _IDS, "mounts[].uidMappings"),
     **_below("/mounts/gidMappings", _IDS, "mounts[].gidMappings"),
-    # --- limits of the cgroup ---
-    **_below("/linux/resources/memory",
-             ("", "limit", "reservation", "swap", "kernel", "kernelTCP", "swappiness",
-              "disableOOMKiller", "useHierarchy", "checkBeforeUpdate"), "linux.resources.memory"),
-    **_below("/linux/resources/cpu",
-             ("", "shares", "quota", "burst", "period", "realtimeRuntime", "realtimePeriod", "cpus",
-              "mems", "idle"), "linux.resources.cpu"),
-    **_below("/linux/resources/pids", ("", "limit"), "linux.resources.pids"),
-    **_below("/linux/resources/blockIO", ("", "weight", "leafWeight"), "linux.resources.blockIO"),
-    **_below("/linux/resources/blockIO/weightDevice",
-             ("", "major", "minor", "weight", "leafWeight"), "linux.resources.blockIO"),
-    **{
-        pointer: name
-        for what in ("ReadBps", "WriteBps", "ReadIOPS", "WriteIOPS")
-        for pointer, name in _below(f"/linux/resources/blockIO/throttle{what}Device",
-                                    ("", "major", "minor", "rate"), "linux.resources.blockIO").items()
-    },
-    **_below("/linux/resources/hugepageLimits",
-             ("", "pageSize", "limit"), "linux.resources.hugepageLimits"),
-    **_below("/linux/resources/network",
-             ("", "classID", "priorities", "priorities/name", "priorities/priority"),
-             "linux.resources.network"),
-    **_below("/linux/resources/rdma", ("", "*/hcaHandles", "*/hcaObjects"), "linux.resources.rdma"),
-    "/linux/resources/unified": "linux.resources.unified",
 }  # fmt: skip
 
 # Words that wait, of properties that are obeyed. `ridmap`, the other of its kind, is tried in
@@ -196,13 +199,4 @@ IGNORED = {
 }
 
 # A value that asks for something, where the one of configs.every_key() asks for nothing.
-ASKING = {
-    "/linux/resources/memory/swap": 4096,
-    "/linux/resources/memory/kernel": 4096,
-    "/linux/resources/memory/kernelTCP": 4096,
-    "/linux/resources/memory/disableOOMKiller": True,
-    "/linux/resources/cpu/realtimeRuntime": 1,
-    "/linux/resources/cpu/realtimePeriod": 1,
-    "/linux/resources/cpu/idle": 1,
-    "/linux/timeOffsets/boottime/nanosecs": 1,
-}
+ASKING = {"/linux/timeOffsets/boottime/nanosecs": 1}
