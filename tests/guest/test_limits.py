@@ -89,8 +89,7 @@ ROWS = [
     ({"cpu": {"idle": 1}}, {"cpu.idle": "1"}),
     ({"cpu": {"cpus": "0", "mems": "0"}},
      {"cpuset.cpus": "0", "cpuset.mems": "0", "cpuset.cpus.effective": "0"}),
-    ({"blockIO": {"weight": 500, "weightDevice": [AT | {"weight": 1000}]}},
-     {"io.weight": f"default 4950\n{DISK} 10000"}),
+    ({"blockIO": {"weight": 500}}, {"io.weight": "default 4950"}),
     ({"blockIO": {
         "throttleReadBpsDevice": [AT | {"rate": MIB}],
         "throttleWriteBpsDevice": [AT | {"rate": 2 * MIB}],
@@ -213,6 +212,19 @@ def test_a_value_that_the_kernel_refuses_is_told_with_its_key_and_nothing_is_lef
     assert done.returncode == 1
     assert f"linux.resources.{told}" in done.stderr
     assert containers.ids() == []
+
+
+def test_a_device_has_a_weight_where_io_cost_is_on(box, runtime, bundle):
+    resources = {"blockIO": {"weightDevice": [AT | {"weight": 1000}]}}
+    done = runtime("create", "--bundle", limited(bundle, resources), "box")
+    assert done.returncode == 1
+    assert "io.cost is not on for it: see io.cost.qos of the root" in done.stderr
+    model = CGROUPS / "io.cost.qos"
+    model.write_text(f"{DISK} enable=1")
+    try:
+        assert box(resources)("io.weight") == f"default 100\n{DISK} 10000"
+    finally:
+        model.write_text(f"{DISK} enable=0")
 
 
 def test_weights_go_to_bfq_where_that_is_in_use(box):

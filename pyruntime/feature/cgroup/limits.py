@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyruntime.spec.shapes import Cpu, Memory, Resources
 
 UNLIMITED = "max"
-_EINVAL = 22
+_ENOENT, _EINVAL = 2, 22
 _RARE = ("blockIO", "hugepageLimits", "rdma", "unified")
 _MOST_SHARES, _MOST_WEIGHT = 1 << 18, 10_000
 _USUAL_PERIOD = 100_000  # microseconds
@@ -223,6 +223,8 @@ def set_one(
     except OSError as error:
         if may_wait and error.errno == _EINVAL:
             return False
+        if wanted.free and error.errno == _ENOENT:
+            return True
         from pyruntime.feature.cgroup import refused
 
         refused.settle(wanted, error.errno or 0, directory, cgroup)

@@ -22,6 +22,7 @@ _CURES = {
     ("cpu.max.burst", errno.EINVAL): "the burst must not be above the quota",
     ("cpuset.cpus", errno.ERANGE): "it names a processor beyond what the kernel can have",
     ("io.max", errno.ENODEV): "there is no such block device",
+    ("io.weight", errno.EOPNOTSUPP): "io.cost is not on for it: see io.cost.qos of the root",
     ("io.weight", errno.ENODEV): "there is no such block device",
     ("io.bfq.weight", errno.ENODEV): "there is no such block device",
     ("io.bfq.weight", errno.EOPNOTSUPP): "the device is not scheduled by BFQ",
@@ -37,15 +38,16 @@ _NOT_OURS = {
 def settle(wanted: WriteStep, number: int, directory: int, cgroup: CgroupStep) -> None:
     """Find another way for a step that failed with an errno.
 
-    A missing file appears when its controller is given on by the cgroups above.
+    A missing file appears when its controller is given on by the cgroups above. The step is one
+    that cannot go without it.
 
     Raises:
-        Unsupported: the file is missing, and the limit is none that can go without it.
+        Unsupported: the file is missing all the same.
         RuntimeFailure: the kernel refuses the value.
     """
     if number != errno.ENOENT:
         raise _refusal(wanted, number, directory, cgroup)
-    if wanted.free or _written_instead(wanted, directory, cgroup):
+    if _written_instead(wanted, directory, cgroup):
         return
     kept = controllers.enable(cgroup)
     try:

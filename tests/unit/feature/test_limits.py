@@ -294,8 +294,8 @@ def test_where_that_fails_they_are_given_on_one_by_one(tree, box, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("blkio\t7\t3\t1", "cgroup v1 holds it (hierarchy 7 in /proc/cgroups)"
-         " (boot with cgroup_no_v1=blkio or systemd.unified_cgroup_hierarchy=1)"),
+        ("blkio\t7\t3\t1",
+         "(hierarchy 7 in /proc/cgroups) (boot with cgroup_no_v1=blkio or systemd.unified_cgroup_hierarchy=1)"),
         ("blkio\t0\t3\t0", "the kernel was started with cgroup_disable=blkio (start it without that)"),
         ("cpu\t0\t3\t1", "this kernel has not got it"),
     ],
