@@ -3,12 +3,13 @@
     ROOT/ID/            0700; made by create, its existence is the claim on the id
       state.json        written whole to another name and renamed, before the payload may run
       config.json       the bundle's, as it was at create
+      resources.json    linux.resources as the last `update` left them; missing before the first
       traces            what outside of the directory is the container's: [cgroup, host mount,
                         groups of resctrl...]; cgroup and groups are noted before they are made,
                         the mount as soon as it has its id, so that nothing is lost if all else is
       exec.fifo         `start` writes the go here; exists while the container is created
       exec.result       the native program tells `start` here how it ended
-      lock              held (flock) by create, start and delete, never by state or kill, since
+      lock              held (flock) by create, start, update and delete, never by state or kill, since
                         hooks may take long; made by create
 
 The root itself is 0700 and ours, so no component of these paths is under somebody else's control.

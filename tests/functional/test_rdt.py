@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from functional import inside, resctrl
@@ -293,3 +294,65 @@ def test_a_named_group_that_others_have_joined_stays_when_create_fails(bundle, r
 def test_features_tell_of_it(runtime, tree):
     told = json.loads(runtime("features").stdout)["linux"]["intelRdt"]
     assert told == {"enabled": True, "schemata": True, "monitoring": True}
+
+
+# --- update ---
+
+
+@pytest.mark.parametrize("wish", [{"closID": "gold", "schemata": ["MB:1=50"]}, {"l3CacheSchema": "L3:1=f"}])
+def test_an_update_writes_to_the_group_of_the_container(tree, runtime, created, wish):
+    created(**wish)
+    done = runtime("update", "--l3-cache-schema", "L3:0=3", "--mem-bw-schema", "MB:0=20", "c1")
+    assert (done.returncode, done.stderr) == (0, "")
+    now = resctrl.parsed((tree / wish.get("closID", "c1") / "schemata").read_text())
+    assert (now["L3"]["0"], now["MB"]["0"]) == ("003", "20")
+    gone(runtime)
+
+
+def test_an_update_makes_a_group_for_a_container_that_has_none(tree, runtime, bundle, containers):
+    bundle.config["process"]["args"] = ["sh", "-c", "sleep 1000 & sleep 1000"]
+    assert runtime("create", "--bundle", bundle.save(), "c1").returncode == 0
+    before = listed(tree)
+    done = runtime("update", "--l3-cache-schema", "L3:0=3", "c1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert containers.state("c1")["pid"] in tasks(tree / "c1")
+    assert runtime("update", "--mem-bw-schema", "MB:0=30", "c1").returncode == 0
+    assert resctrl.parsed((tree / "c1/schemata").read_text())["MB"]["0"] == "30"
+    gone(runtime)
+    assert listed(tree) == before
+
+
+def test_a_refused_schema_puts_the_other_lines_and_limits_back(tree, runtime, created, containers, tmp_path):
+    created(l3CacheSchema="L3:0=f")
+    files = [tree / "c1/schemata", Path(containers.state("c1")["cgroup"]) / "cgroup.max.depth"]
+    before = [file.read_text() for file in files]
+    (tree / "refuse-write").write_text("22 MB:0=20")
+    wish = tmp_path / "wish"
+    wish.write_text('{"unified": {"cgroup.max.depth": "3"}}')
+    words = ("--l3-cache-schema", "L3:0=3", "--mem-bw-schema", "MB:0=20", "--resources", wish)
+    done = runtime("update", *words, "c1")
+    assert done.returncode == 1
+    assert "write the schema MB:0=20 to" in done.stderr
+    assert [file.read_text() for file in files] == before
+    assert not os.path.exists(f"{containers.root}/c1/resources.json")
+    gone(runtime)
+
+
+def test_a_group_that_cannot_be_filled_is_taken_away_again(tree, runtime, bundle, containers):
+    bundle.config["process"]["args"] = ["sleep", "1000"]
+    assert runtime("create", "--bundle", bundle.save(), "c1").returncode == 0
+    before = listed(tree)
+    (tree / "refuse-write").write_text("22 L3:0=3")
+    assert runtime("update", "--l3-cache-schema", "L3:0=3", "c1").returncode == 1
+    assert listed(tree) == before
+    assert containers.state("c1").get("resctrl", []) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "line"), [("--mem-bw-schema", "L3:0=3"), ("--mem-bw-schema", "MB:0=20\nL3:0=1")]
+)
+def test_a_line_of_another_part_is_refused(tree, runtime, created, option, line):
+    created(l3CacheSchema="L3:0=f")
+    done = runtime("update", option, line, "c1")
+    assert (done.returncode, "invalid schema: /memBwSchema" in done.stderr) == (1, True)
+    gone(runtime)
