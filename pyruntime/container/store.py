@@ -9,8 +9,8 @@
                         the mount as soon as it has its id, so that nothing is lost if all else is
       exec.fifo         `start` writes the go here; exists while the container is created
       exec.result       the native program tells `start` here how it ended
-      lock              held (flock) by create, start, update and delete, never by state or kill, since
-                        hooks may take long; made by create
+      lock              held (flock) by create, start, update and delete, never by state or kill,
+                        since hooks may take long; made by create
 
 The root itself is 0700 and ours, so no component of these paths is under somebody else's control.
 """
