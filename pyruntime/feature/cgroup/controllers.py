@@ -52,7 +52,11 @@ def enable(cgroup: CgroupStep) -> Kept:
 
 
 def give_on(directory: str, kept: Kept) -> None:
-    """Give the cgroups below a directory every controller that it has, as far as possible."""
+    """Give the cgroups below a directory every controller that it has, as far as possible.
+
+    One that holds processes could give on those controllers that know threads, and with the first
+    of them it would become the root of a threaded subtree, in which nothing else can be.
+    """
     have, given = _words(f"{directory}/cgroup.controllers"), subtree(directory)
     missing = [name for name in have if name not in given]
     control = f"{directory}/cgroup.subtree_control"
@@ -60,12 +64,20 @@ def give_on(directory: str, kept: Kept) -> None:
         return
     try:
         tree.write(control, " ".join(f"+{name}" for name in missing).encode("ascii"))
-    except OSError:
-        for name in missing:
-            try:
-                tree.write(control, f"+{name}".encode("ascii"))
-            except OSError as error:
-                kept.setdefault(name, (directory, error.errno or 0))
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            for name in missing:
+                kept.setdefault(name, (directory, errno.EBUSY))
+            return
+        _give_each(directory, missing, kept)
+
+
+def _give_each(directory: str, missing: list[str], kept: Kept) -> None:
+    for name in missing:
+        try:
+            tree.write(f"{directory}/cgroup.subtree_control", f"+{name}".encode("ascii"))
+        except OSError as error:
+            kept.setdefault(name, (directory, error.errno or 0))
 
 
 def _above(cgroup: CgroupStep) -> list[str]:

@@ -271,7 +271,16 @@ def test_the_controllers_are_given_on_by_all_above_in_one_write(tree, box, monke
     assert (tree / "a/box/memory.max").read_text()[:1] == "9"
 
 
-def test_where_that_fails_they_are_given_on_one_by_one(tree, box, monkeypatch):
+@pytest.mark.parametrize(
+    ("number", "each", "why"),
+    [
+        (errno.EBUSY, [], "it holds processes itself (move them into a cgroup below it, or set"),
+        (errno.EACCES, [b"+cpu", b"+memory", b"+hugetlb"], "this user may not write there (a delegated"),
+        (errno.EOPNOTSUPP, [b"+cpu", b"+memory", b"+hugetlb"], "it is threaded (set linux.cgroupsPath"),
+    ],
+)
+def test_where_that_fails_they_are_given_on_one_by_one(tree, box, monkeypatch, number, each, why):
+    """But not by a cgroup with processes, which would become the root of a threaded subtree."""
     (tree / "a/cgroup.subtree_control").write_text("pids")
     (tree / "a/box/memory.max").unlink()
     written = []
@@ -279,15 +288,14 @@ def test_where_that_fails_they_are_given_on_one_by_one(tree, box, monkeypatch):
     def write(path, text, directory=None):
         written.append(text)
         if b"memory" in text:
-            raise OSError(errno.EBUSY, "")
+            raise OSError(number, "")
 
     monkeypatch.setattr(controllers.tree, "write", write)
     said = refusal(box, memory={"limit": 9})
-    assert written == [b"+cpu +memory +hugetlb", b"+cpu", b"+memory", b"+hugetlb"]
-    assert said == (
+    assert written == [b"+cpu +memory +hugetlb", *each]
+    assert said.startswith(
         f"linux.resources.memory.limit: controller memory is not available in {tree}/a/box:"
-        f" {tree}/a does not give it on in cgroup.subtree_control, since it holds processes itself"
-        " (move them into a cgroup below it, or set linux.cgroupsPath to another place)"
+        f" {tree}/a does not give it on in cgroup.subtree_control, since {why}"
     )
 
 
