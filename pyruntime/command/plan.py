@@ -91,7 +91,8 @@ def perform(line: Line, root: str) -> tuple[str, int]:
     config, report = validate.look(bundle)
     if report.problems:
         return validate.told(report, form), 1
-    made = prospect(config, creation.place(bundle), root, hosts.look(), _unsupported(line))
+    place, wishes = creation.place(bundle), _wishes(line)
+    made = prospect(config, place, root, hosts.look(), _unsupported(line), wishes=wishes)
     made.warnings = [validate.placed(*warning) for warning in report.warnings]
     made.warnings += [
         said for said in made.plan.warnings if said not in made.warnings and not _is_known(said)
@@ -114,6 +115,13 @@ def _unsupported(line: Line) -> list[str]:
     return []
 
 
+def _wishes(line: Line) -> Wishes:
+    """Return the wishes of a create with the same global options."""
+    disabled = line.settings.get("cgroup_manager") == "disabled"
+    cgroups = "disabled" if disabled else "cgroupfs"
+    return Wishes(no_pivot=False, no_new_keyring=False, preserve=0, waits=True, cgroups=cgroups)
+
+
 def prospect(
     config: Any,
     bundle: str,
@@ -121,6 +129,7 @@ def prospect(
     host: Host,
     options: list[str],
     look: Callable[[Plan, Host, str], Surroundings] = surroundings.look,
+    wishes: Wishes = _WISHES,
 ) -> Prospect:
     """Work out a valid configuration, and what would be in the way.
 
@@ -131,9 +140,10 @@ def prospect(
         host: the machine's facts.
         options: of the command line, for which create would refuse.
         look: what looks at the rest of the machine.
+        wishes: the flags of the create.
     """
     waiting = awaited.plan(config, options)
-    plan = Plan(awaited.without(config, waiting), _able(host), ID, bundle, _WISHES)
+    plan = Plan(awaited.without(config, waiting), _able(host), ID, bundle, wishes)
     around = look(plan, host, root)
     acts = forecast.Forecast(plan, around, waiting, root).acts()
     return Prospect(plan, around, acts, root)

@@ -104,7 +104,7 @@ def _prepare(told: Forecast) -> Told:
     yield PARENT, Deed("player", "put the native program into a sealed memory file")
     awaited = list(told.wait_for("cgroup"))
     yield from awaited or [(PARENT, plan.cgroup)]
-    yield from ((PARENT, step) for step in plan.resources or [plan.device_rules])
+    yield from ((PARENT, step) for step in plan.restrictions())
     if plan.rootfs.change == "chroot":
         yield PARENT, _attach(plan, "on the host, ")
 
@@ -131,11 +131,7 @@ def _bear(told: Forecast) -> Told:
     """Tell what parent.Birth._beget does."""
     plan = told.plan
     yield from told.wait_for("namespaces")
-    if plan.user:
-        yield from ((PARENT, step) for step in forecast_mapping.clone(plan))
-    else:
-        born = " and in new namespaces" if plan.namespaces.new else ""
-        yield PARENT, Deed("clone", f"make the child by clone3, in the cgroup{born}")
+    yield from ((PARENT, step) for step in forecast_mapping.clone(plan))
     said = "let the child run on every processor, whatever the caller is bound to"
     yield PARENT, Deed("affinity", said)
     wanted = plan.config["process"].get("oomScoreAdj")

@@ -16,15 +16,22 @@ if TYPE_CHECKING:
 
 
 def clone(plan: Plan) -> Iterator[Step]:
-    """Tell what Mapping.clone and Mapping.write do, in the parent."""
+    """Tell how the child is made: without a new user namespace at once.
+
+    With one, tell what Mapping.clone and Mapping.write do, in the parent.
+    """
     user, joined = plan.user, plan.namespaces.paths
+    cgroup = ["in the cgroup"] * bool(plan.cgroup.path)
     if user is None:
+        born = " and ".join([*cgroup, *["in new namespaces"] * bool(plan.namespaces.new)])
+        yield Deed("clone", "make the child by clone3" + (f", {born}" if born else ""))
         return
     for kind, where in joined.items():
         said = f"join the {kind} namespace {where} for a moment, so that the child is born in it"
         yield Deed("join", said, path=where)
     first = _listed(plan.namespaces.clone_flags())
-    yield Deed("clone", f"make the child by clone3, in the cgroup and in new namespaces: {first}")
+    born = " and ".join([*cgroup, f"in new namespaces: {first}"])
+    yield Deed("clone", f"make the child by clone3, {born}")
     if joined:
         yield Deed("leave", f"go back to its own namespaces: {', '.join(joined)}")
     said = "write the child's uid_map and gid_map"

@@ -119,6 +119,8 @@ class Plan:
         self.capabilities, self.warnings = capabilities.plan(
             process.get("capabilities"), host.last_capability
         )
+        if not self.cgroup.path and resources.get("devices"):
+            self.warnings.append("linux.resources.devices is ignored: there is no cgroup")
         labelled = process.get("apparmorProfile") or process.get("selinuxLabel")
         self.labels = _labels(process) if labelled else []
         moving = linux.get("netDevices")
@@ -141,6 +143,10 @@ class Plan:
         agent = self.filter is not None and self.filter.agent is not None
         return bool(agent or self.labels or self.network_devices or self.rdt)
 
+    def restrictions(self) -> list[Step]:
+        """Return what the cgroup is given before anything is in it: limits and device rules."""
+        return (self.resources or [self.device_rules]) if self.cgroup.path else []
+
     def words(self) -> list[str]:
         """Return what the child will say, in its order: see talk.py."""
         hooks, joined = self.hooks["prestart"] or self.hooks["createRuntime"], self.namespaces.paths
@@ -154,7 +160,7 @@ class Plan:
     def steps(self) -> list[Step]:
         """Return the steps in the order in which they are taken, the native program's aside."""
         ordered: list[Step] = [self.rdt] if self.rdt else []
-        ordered += [self.cgroup, *(self.resources or [self.device_rules])]
+        ordered += [self.cgroup, *self.restrictions()]
         ordered += [self.user] if self.user else []
         ordered += [self.clocks] if self.clocks else []
         ordered += [self.namespaces, *self.network_devices, *self.names]
@@ -188,7 +194,8 @@ def _cgroup(
 
         return without.plan(host, resources)
     spare = {"true": "always", "false": "never"}.get(wishes.rootless, "rootless")
-    return cgroup.plan(config, host, id, "never" if resources else spare)
+    bound = any(not getattr(each, "free", True) for each in resources)
+    return cgroup.plan(config, host, id, "never" if bound else spare)
 
 
 def _user(config: Config, spaces: NamespacesStep, euid: int) -> UserNamespaceStep:

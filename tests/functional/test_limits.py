@@ -190,8 +190,14 @@ def test_without_a_cgroup_nothing_is_made_or_limited(runtime, bundle, containers
     path = limited(bundle, NONE, script="cat /proc/self/cgroup")
     done = runtime("--cgroup-manager", "disabled", "run", "--bundle", path, "box")
     own = [line for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")]
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert done.stderr.count("\n") == 1
+    assert "linux.resources.devices is ignored: there is no cgroup" in done.stderr
     assert own[0] in done.stdout.splitlines()
+    told = runtime("--cgroup-manager", "disabled", "plan", path).stdout
+    assert "make no cgroup: the container stays in the caller's" in told
+    assert "deny all devices" not in told
+    assert "make the child by clone3, in new namespaces" in told
     path = limited(bundle, {"pids": {"limit": 5}})
     done = runtime("--cgroup-manager", "disabled", "create", "--bundle", path, "box")
     assert done.returncode == 1
@@ -266,3 +272,28 @@ def test_below_a_threaded_cgroup_the_new_one_is_threaded_and_memory_is_refused(r
         assert "the cgroup is threaded, where only cpu, cpuset, perf_event, pids can be" in done.stderr
     finally:
         subprocess.run(["rmdir", top / "inner", top], check=True)
+
+
+READ_ONLY = 'mount -o remount,bind,ro /sys/fs/cgroup && exec "$0" "$@"'
+
+
+def in_vain(launcher, containers, *words):
+    """Run a command line where cgroups cannot be made."""
+    line = [launcher, "--root", containers.root, *words]
+    command = ["unshare", "--mount", "sh", "-c", READ_ONLY, *map(str, line)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def test_who_may_not_make_a_cgroup_and_needs_none_goes_on_if_rootless(launcher, containers, bundle):
+    path = limited(bundle, NONE, script="exit 3")
+    done = in_vain(launcher, containers, "run", "-b", path, "box")
+    assert done.returncode == 1
+    assert "read-only file system (the cgroup file system is mounted read-only)" in done.stderr
+    for word, status in (("true", 3), ("false", 1)):
+        done = in_vain(launcher, containers, "--rootless", word, "run", "-b", path, "box")
+        assert done.returncode == status, done.stderr
+    done = in_vain(launcher, containers, "--rootless=true", "run", "-b", limited(bundle, {"pids": {"limit": 5}}), "box")
+    assert (done.returncode, "make the cgroup" in done.stderr) == (1, True)
+    bundle.config["linux"] |= {"resources": {}, "cgroupsPath": "/box"}
+    done = in_vain(launcher, containers, "--rootless=true", "run", "-b", bundle.save(), "box")
+    assert (done.returncode, "make the cgroup /sys/fs/cgroup/box" in done.stderr) == (1, True)
