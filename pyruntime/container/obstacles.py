@@ -29,7 +29,7 @@ from pyruntime.feature import (
 )
 from pyruntime.feature.cgroup import devices as device_rules
 from pyruntime.feature.cgroup import filesystem as cgroup
-from pyruntime.feature.cgroup import limits
+from pyruntime.feature.cgroup.limits import WriteStep
 from pyruntime.feature.rlimits import LimitStep
 from pyruntime.feature.step import Step
 
@@ -210,9 +210,8 @@ def _become(name: str, kind: str) -> Callable[[Any, Plan, Surroundings], str]:
 
 def _load(_step: Any, plan: Plan, around: Surroundings) -> str:
     late = plan.config["process"].get("noNewPrivileges", False)
-    return around.faults.get("the seccomp filter", "") or (
-        "" if late else _lacks(around, "CAP_SYS_ADMIN")
-    )
+    needed = "" if late else _lacks(around, "CAP_SYS_ADMIN")
+    return around.faults.get("the seccomp filter", "") or needed
 
 
 def _prctl(step: Any, _plan: Plan, around: Surroundings) -> str:
@@ -284,7 +283,7 @@ _STEPS: dict[type, Callable[[Any, Plan, Surroundings], str]] = {
     device_rules.DeviceStep: _device_rules,
     devices.DeviceStep: _device,
     hooks.HookStep: _hook,
-    limits.WriteStep: lambda step, _plan, around: around.faults.get(step.file, ""),
+    WriteStep: lambda step, _plan, around: around.faults.get(step.file, ""),
     masks.MaskStep: _administration,
     masks.ReadonlyPathStep: _administration,
     mounts.MountStep: _mount,

@@ -9,7 +9,7 @@ from pyruntime.errors import doing
 from pyruntime.feature import rdt
 from pyruntime.feature.cgroup import removal
 from pyruntime.kernel import resctrl
-from pyruntime.spec import check, table
+from pyruntime.spec import table, walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def _check(given: dict[str, str]) -> None:
         UsageError: one is no line, or not of its part.
     """
     try:
-        check.walk(given, table.INTEL_RDT)
-    except check.Refused as refused:
+        walk.walk(given, table.INTEL_RDT)
+    except walk.Refused as refused:
         raise errors.UsageError(f"invalid schema: {refused.pointer}: {refused.sentence}") from None
 
 

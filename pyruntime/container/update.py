@@ -15,7 +15,7 @@ from pyruntime.feature import host
 from pyruntime.feature.cgroup import changing, limits
 from pyruntime.feature.cgroup import devices as device_rules
 from pyruntime.feature.cgroup.filesystem import CgroupStep
-from pyruntime.spec import check, merging, resourcerules, table
+from pyruntime.spec import merging, resourcerules, table, walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ def _check(wish: Any) -> None:
         UsageError: it is wrong; the first wrong value with its place.
     """
     try:
-        check.walk(wish, table.RESOURCES)
-    except check.Refused as refused:
+        walk.walk(wish, table.RESOURCES)
+    except walk.Refused as refused:
         _refuse([(refused.pointer, refused.sentence)])
 
 

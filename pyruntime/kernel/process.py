@@ -25,14 +25,14 @@ _PR_SET_CHILD_SUBREAPER = 36
 EVERY_PROCESSOR = b"\xff" * 1024  # as many as any kernel of the base line can have
 
 
-def clone3(flags: int, cgroup: int) -> tuple[int, int]:
+def clone3(flags: int, cgroup: int | None) -> tuple[int, int]:
     """Make a child in new namespaces and, if given, in another cgroup.
 
     The child has every handler reset, since pid 1 must not run a Python signal handler.
 
     Args:
         flags: CLONE_NEW… flags.
-        cgroup: descriptor of a cgroup v2 directory, or -1 to stay in the caller's.
+        cgroup: descriptor of a cgroup v2 directory, None or -1 to stay in the caller's.
 
     Returns:
         (pid, pidfd) in the parent, (0, -1) in the child.
@@ -43,9 +43,9 @@ def clone3(flags: int, cgroup: int) -> tuple[int, int]:
     """
     pidfd = bytearray(4)
     flags |= CLONE_PIDFD | _CLONE_CLEAR_SIGHAND
-    if cgroup >= 0:
+    if cgroup is not None and cgroup >= 0:
         flags |= _CLONE_INTO_CGROUP
-    words = (flags, door.address(pidfd), 0, 0, _SIGCHLD, 0, 0, 0, 0, 0, max(cgroup, 0))
+    words = (flags, door.address(pidfd), 0, 0, _SIGCHLD, 0, 0, 0, 0, 0, max(cgroup or 0, 0))
     wish = b"".join(word.to_bytes(8, door.ORDER) for word in words)
     pid = door.call("clone3", wish, len(wish))
     return pid, int.from_bytes(pidfd, door.ORDER) if pid else -1
