@@ -237,6 +237,7 @@ def test_weights_go_to_bfq_where_that_is_in_use(box):
         assert read("io.bfq.weight") == f"default 500\n{DISK} 300"
     finally:
         scheduler.write_text(before)
+        subprocess.run(["modprobe", "--remove", "bfq"], check=True)
 
 
 # --- what limits do ---
@@ -252,9 +253,8 @@ def test_a_fork_bomb_stops_at_the_limit_of_processes(runtime, bundle):
 
 def test_a_payload_that_uses_too_much_memory_is_killed(runtime, bundle):
     resources = {"memory": {"limit": 32 * MIB, "swap": 32 * MIB}}
-    script = "head -c 100000000 /dev/zero | tail -n 1 | wc -c; echo ended ${PIPESTATUS}; dmesg >/dev/null; exit 7"
     done = runtime("run", "--bundle", limited(bundle, resources, script="exec tail /dev/zero"), "box")
-    assert done.returncode == 137, script
+    assert done.returncode == 137
 
 
 def test_a_limit_of_memory_in_which_no_container_can_be_made_is_named(runtime, bundle, containers):
@@ -408,7 +408,8 @@ def test_a_device_that_was_denied_is_allowed_by_an_update(box, update, runtime, 
         {"destination": "/out", "type": "bind", "source": str(bundle.path), "options": ["bind"]}
     )
     bundle.config["root"]["readonly"] = False
-    script = "while :; do if head -c 1 /dev/kmsg >/dev/null 2>&1; then echo yes; else echo no; fi > /out/told; sleep 0.2; done"
+    trying = "if (: > /dev/kmsg) 2>/dev/null; then echo yes; else echo no; fi"
+    script = f"while :; do {trying} > /out/told; sleep 0.2; done"
     box({}, script=script)
     runtime("start", "box")
     told = bundle.path / "told"
@@ -437,8 +438,8 @@ def test_a_device_that_was_denied_is_allowed_by_an_update(box, update, runtime, 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--memory", "x"), 'invalid value for memory: "x"'),
-        (("--cpu-quota", "1.5"), 'invalid value for cpu-quota: "1.5"'),
+        (("--memory", "x"), "invalid value for memory: "),
+        (("--cpu-quota", "1.5"), "invalid value for cpu-quota: "),
         (("--cpu-quota", "5"), "invalid resources: /cpu/quota: must be at least 1000"),
         (("--memory-swap", "1m"), "invalid resources: /memory/swap: memory+swap limit should be >="),
         (("--cpu-idle", "1", "--cpu-share", "5"), "invalid resources: /cpu/shares: "),

@@ -10,7 +10,7 @@ import posix
 
 from pyruntime import errors
 from pyruntime.feature.cgroup import devices, limits, refused, tree
-from pyruntime.feature.cgroup.limits_rare import amount
+from pyruntime.feature.cgroup.limits_rare import UsageStep, amount
 from pyruntime.kernel import bpf
 
 TYPE_CHECKING = False
@@ -94,6 +94,8 @@ class Change:
         """
         new = {each.file: each.text for each in steps if isinstance(each, limits.WriteStep)}
         most = new.get("memory.max", limits.UNLIMITED)
+        if any(isinstance(each, UsageStep) for each in steps):  # which asks for more
+            return
         if most == limits.UNLIMITED or int(most) >= amount(self.directory, "memory.current"):
             return
         firm = sum(self._statistics().get(name, 0) for name in _FIRM)
