@@ -304,3 +304,38 @@ def test_the_child_is_expected_to_say_its_words_in_order(late, joined, hooked, n
     last = ["pid"] * joined + ["listener"] * notified
     expected = ["hooks"] * hooked + ["ready", *(last if late else last[::-1])]
     assert planned(change).words() == expected
+
+
+def limited(resources, **more):
+    config = configs.changed(configs.small(), "/linux/resources", resources)
+    return Plan(config, HOST, "c1", "/b", wishes(**more))
+
+
+def test_limits_and_device_rules_are_one_row_of_steps():
+    made = limited({"pids": {"limit": 5}, "cpu": {"cpus": "0"}})
+    told = [getattr(step, "file", type(step).__name__) for step in made.restrictions()]
+    assert told == ["pids.max", "DeviceStep", "cpuset.cpus"]
+    assert made.steps()[1:4] == made.restrictions()
+    assert limited({}).restrictions() == [limited({}).device_rules]
+
+
+@pytest.mark.parametrize("resources", [{}, {"memory": {}, "cpu": {}, "pids": {}}, {"memory": {"limit": 0}}])
+def test_where_nothing_is_limited_there_are_no_steps(resources):
+    assert limited(resources).resources == []
+
+
+def test_without_a_cgroup_there_are_no_restrictions_and_a_warning():
+    made = limited({"devices": [{"allow": False, "access": "rwm"}], "pids": {"limit": -1}}, cgroups="disabled")
+    assert (made.cgroup.path, made.restrictions()) == ("", [])
+    assert made.warnings[-1:] == ["linux.resources.devices is ignored: there is no cgroup"]
+    with pytest.raises(errors.Unsupported, match="needs a cgroup"):
+        limited({"pids": {"limit": 5}}, cgroups="disabled")
+
+
+@pytest.mark.parametrize(
+    ("resources", "rootless", "spare"),
+    [({}, "auto", "rootless"), ({}, "", "rootless"), ({}, "true", "always"), ({}, "false", "never"),
+     ({"pids": {"limit": -1}}, "true", "always"), ({"pids": {"limit": 5}}, "true", "never")],
+)  # fmt: skip
+def test_a_cgroup_is_to_spare_unless_it_limits_something(resources, rootless, spare):
+    assert limited(resources, rootless=rootless).cgroup.spare == spare

@@ -1,5 +1,6 @@
 """Where a container's cgroup is, and what is done without the kernel's help."""
 
+import errno
 import signal
 import subprocess
 
@@ -7,7 +8,7 @@ import pytest
 
 from pyruntime import errors
 from pyruntime.feature import host
-from pyruntime.feature.cgroup import filesystem, removal
+from pyruntime.feature.cgroup import devices, filesystem, removal, without
 
 
 def machine(own="/user.slice/session.scope", root="/sys/fs/cgroup"):
@@ -96,3 +97,45 @@ def test_an_unreadable_cgroup_names_itself(tmp_path):
     with pytest.raises(errors.KernelError) as caught:
         removal.processes(str(tmp_path))
     assert caught.value.say() == f"read the processes of {tmp_path}: is a directory"
+
+
+@pytest.mark.parametrize(
+    ("spare", "euid", "inside", "number", "made"),
+    [
+        ("always", 0, False, errno.EROFS, False),
+        ("rootless", 1000, False, errno.EACCES, False),
+        ("rootless", 0, True, errno.EPERM, False),
+        ("rootless", 0, False, errno.EACCES, None),
+        ("never", 1000, True, errno.EACCES, None),
+        ("always", 0, False, errno.ENOSPC, None),
+    ],
+)
+def test_who_may_not_make_a_cgroup_goes_on_only_where_it_is_to_spare(
+    tmp_path, monkeypatch, spare, euid, inside, number, made
+):
+    def refuse(_wanted, _made):
+        raise OSError(number, "")
+
+    monkeypatch.setattr(filesystem, "_make_levels", refuse)
+    monkeypatch.setattr(devices, "in_user_namespace", lambda: inside)
+    monkeypatch.setattr(without.posix, "geteuid", lambda: euid)
+    step = filesystem.CgroupStep("/box", str(tmp_path), spare)
+    if made is None:
+        with pytest.raises(errors.KernelError, match=r"^\('make the cgroup', "):
+            filesystem.make(step)
+    else:
+        assert filesystem.make(step) == (-1, [])
+
+
+def test_only_the_containers_id_as_its_place_can_be_to_spare():
+    assert filesystem.plan({}, machine(), "box", "always").spare == "always"
+    given = {"linux": {"cgroupsPath": "/a"}}
+    assert filesystem.plan(given, machine(), "box", "always").spare == "never"
+
+
+def test_of_no_cgroup_nothing_is_made_restricted_or_shown():
+    step = filesystem.CgroupStep("", "/sys/fs/cgroup")
+    assert filesystem.make(step) == (-1, [])
+    filesystem.unmake(step, [])
+    filesystem.restrict(step, -1, devices.plan([]), [])
+    assert filesystem.shown({"linux": {"namespaces": [{"type": "cgroup"}]}}, step) == "/sys/fs/cgroup"
