@@ -29,7 +29,10 @@ FLAGS = (
     "-Wl,-z,relro,-z,noexecstack,--build-id=none,--as-needed", "-s",
 )  # fmt: skip
 # Beside these two libpython needs the C library alone; what can be static is.
-STATIC = "-Wl,-Bstatic", "-lexpat", "-lz", "-Wl,-Bdynamic", "-lm", "-ldl", "-Wl,--export-dynamic"
+STATIC = (
+    "-Wl,-Bstatic", "-lexpat", "-lz", "-Wl,-Bdynamic", "-lm", "-ldl", "-Wl,--export-dynamic",
+    "-Wl,--wrap=_Py_Deepfreeze_Init",  # interpreter.c tells what for
+)  # fmt: skip
 
 
 def say(text: str) -> None:

@@ -21,12 +21,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "arena.h"
 
 #ifndef TREE
 #error "TREE: the directory of the installed package; STDLIB, DYNLOAD, EXECUTABLE, PREFIX, MAGIC"
@@ -117,11 +118,29 @@ static PyObject *address(PyObject *self, PyObject *memory)
 	return PyLong_FromLong(where);
 }
 
+/* CPython 3.11's start interns the texts of all modules that are frozen into it: a million
+ * instructions, on 200 pages that nothing else touches. That waits for the second phase, the first
+ * to use most of these modules; till then equal texts may not be identical, which costs those that
+ * look names up a comparison, no more. The linker puts this into the place of CPython's own (--wrap)
+ * where libpython is linked in whole and has it. It is called before the first types are made, so it
+ * can also prevent the collections of garbage that they would start.
+ */
+int __real__Py_Deepfreeze_Init(void) __attribute__((weak));
+int __wrap__Py_Deepfreeze_Init(void);
+
+int __wrap__Py_Deepfreeze_Init(void)
+{
+	PyGC_Disable();
+	return 0;
+}
+
 static PyObject *finish(PyObject *self, PyObject *nothing)
 {
 	(void)self, (void)nothing;
 	if (!finished) {
 		finished = 1;
+		if (__real__Py_Deepfreeze_Init != NULL && __real__Py_Deepfreeze_Init() < 0)
+			return PyErr_NoMemory();
 		PyStatus status = _Py_InitializeMain();
 		if (PyStatus_Exception(status)) {
 			PyErr_SetString(PyExc_RuntimeError, status.err_msg ? status.err_msg : "no interpreter");
@@ -145,18 +164,6 @@ static struct PyModuleDef definition = {
 static PyObject *create_module(void)
 {
 	return PyModule_Create(&definition);
-}
-
-/* The interpreter's data is touched nearly whole: to ask for it at once saves 150 page faults. */
-static void populate(void)
-{
-#if defined(INTERPRETER_INSIDE) && defined(MADV_POPULATE_WRITE)
-	extern char __data_start[], _end[];
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t from = (uintptr_t)__data_start & ~(page - 1);
-
-	madvise((void *)from, (uintptr_t)_end - from, MADV_POPULATE_WRITE); /* refused: no harm */
-#endif
 }
 
 static int first_phase(int argc, char **argv)
@@ -270,7 +277,8 @@ __attribute__((visibility("default"))) int start(int argc, char **argv)
 	/* The standard library goes with an upgrade of Python, though the program may stay. */
 	if (content == NULL || access(STDLIB "/encodings/__init__.py", R_OK) < 0)
 		return -1;
-	populate();
+	PyObjectArenaAllocator arenas = {.alloc = new_arena, .free = free_arena};
+	PyObject_SetArenaAllocator(&arenas);
 	if (first_phase(argc, argv) < 0 || arguments(argc, argv) < 0)
 		return -1;
 	PyGC_Disable(); /* what a command loads stays, and to look at it would touch every page */

@@ -3,12 +3,16 @@
 The program runs whatever the head of the one file holds, so a test puts its own code there.
 """
 
+import errno
 import marshal
+import os
 import subprocess
+import sys
 from importlib.util import MAGIC_NUMBER
 
 import pytest
 from functional.test_install import Installed, make_install
+from security import hostile
 
 from pyruntime.kernel.door import NUMBER
 
@@ -27,6 +31,9 @@ def serve_mapped(content, table):
     PIECE
     posix._exit(0)
 """
+HUGE_PAGE = 2 << 20
+PR_SET_NO_NEW_PRIVS = 38
+MADVISE = {"x86_64": 28}.get(os.uname().machine, 233)
 READ, WRITE, GETPPID, OPENAT2 = (NUMBER[name] for name in ("read", "write", "getppid", "openat2"))
 
 
@@ -41,12 +48,13 @@ def installed(tmp_path_factory):
 def said(installed):
     """Callable: run lines of code in the program; returns what they said."""
 
-    def run(*lines):
+    def run(*lines, **options):
         piece = "\n    ".join(lines)
         code = compile(FRAME.replace("PIECE", piece), "piece", "exec", dont_inherit=True)
         head = marshal.dumps((code, ()))
         installed.code.write_bytes(MAGIC_NUMBER + len(head).to_bytes(4, "little") + head + b"rest")
-        done = subprocess.run([installed.launcher, "one", b"\xfftwo"], capture_output=True, timeout=90)
+        words = [installed.launcher, "one", b"\xfftwo"]
+        done = subprocess.run(words, capture_output=True, timeout=90, **options)
         assert (done.returncode, done.stderr) == (0, b"")
         return done.stdout.decode().splitlines()
 
@@ -112,6 +120,66 @@ def test_the_rest_of_the_start_comes_when_it_is_asked_for(said):
         "print('by print', flush=True)",
     )
     assert lines == ["False False False", "True True True", "[3] 1 1", "by print"]
+
+
+FROZEN_NAMES = (
+    "import _frozen_importlib_external",
+    "names = _frozen_importlib_external.FileLoader.get_filename.__code__.co_names",
+    "interned = [sys.intern(''.join(list(name))) is name for name in names]",
+    "say(any(interned), all(interned))",
+)
+
+
+def test_the_names_of_frozen_modules_are_interned_by_then(said):
+    """As CPython does at once: a name that is made anew is the one in the frozen code."""
+    assert said("_pyruntime.finish()", *FROZEN_NAMES) == ["True True"]
+
+
+def test_they_are_not_before(installed, said):
+    if sys.version_info[:2] != (3, 11) or (installed.tree / "interpreter.so").exists():
+        pytest.skip("this interpreter starts as CPython made it")
+    assert said(*FROZEN_NAMES)[0].endswith("False")
+
+
+def test_nothing_is_looked_through_for_garbage(said):
+    assert said("import gc; say(gc.isenabled())") == ["False"]
+
+
+WITH_HUGE_PAGES = os.path.exists("/sys/kernel/mm/transparent_hugepage")
+
+
+@pytest.mark.skipif(not WITH_HUGE_PAGES, reason="this kernel has no transparent huge pages")
+def test_objects_lie_where_huge_pages_are_asked_for(said):
+    lines = said(
+        "maps = posix.open('/proc/self/smaps', posix.O_RDONLY)",
+        "text = b''.join(iter(lambda: posix.read(maps, 1 << 16), b'')).decode()",
+        "say(id(object()))",
+        "say(text)",
+    )
+    where, flags, found = int(lines[0]), "", []
+    for line in lines[1:]:
+        words = line.split()
+        if words and "-" in words[0]:
+            low, high = (int(each, 16) for each in words[0].split("-"))
+        elif words and words[0] == "VmFlags:" and low <= where < high:
+            flags, found = words[1:], [low % HUGE_PAGE, high % HUGE_PAGE]
+    assert "hg" in flags
+    assert found == [0, 0]
+
+
+def test_objects_lie_in_ordinary_memory_where_huge_pages_are_refused(said):
+    """As by a kernel that was built without them."""
+
+    def refuse():
+        hostile.LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        hostile.old_kernel((MADVISE, errno.EINVAL))()
+
+    lines = said(
+        f"say(fails({MADVISE}, 0, 0, 0))",
+        "say(len([str(number) for number in range(200000)]))",
+        preexec_fn=refuse,
+    )
+    assert lines == ["OSError: [Errno 22] Invalid argument", "200000"]
 
 
 def test_an_error_of_the_code_itself_is_told(installed, said):
