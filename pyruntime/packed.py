@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     # What lies where: the set of a command, a module, the file of an extension.
     Table = tuple[dict[str, Place], dict[str, Place], dict[str, str]]
 
-# Built in, and content with an interpreter that has not finished its start; _signal is not.
-_READY = frozenset((
+# Content with an interpreter that has not finished its start, where it has them; _signal is not.
+_READY = frozenset((*sys.builtin_module_names, "codecs")).intersection((
     "_blake2", "_codecs", "_imp", "_pyruntime", "_socket", "_struct", "codecs", "errno", "fcntl",
     "gc", "posix", "select", "time",
 ))  # fmt: skip
