@@ -44,6 +44,7 @@ class Order(script.Order):
         answer: descriptor of the page of answers; closed by the script.
         container: pidfd of the container's init; closed by the script.
         kinds: the namespaces to join, CLONE_NEW… together.
+        early: more operations, done in the caller's namespaces.
         processors: that it may run on, as sched_setaffinity(2) takes them.
         user: whether a user namespace is among them.
         root: directory of the container without a mount namespace, else None; closed too.
@@ -54,8 +55,8 @@ class Order(script.Order):
     """
 
     __slots__ = (
-        "answer", "container", "keyring", "kinds", "processors", "rlimits", "root", "slave",
-        "user",
+        "answer", "container", "early", "keyring", "kinds", "processors", "rlimits", "root",
+        "slave", "user",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +67,7 @@ class Order(script.Order):
         self.answer, self.container, self.kinds, self.user = answer, container, kinds, user
         self.root, self.keyring, self.rlimits, self.slave = root, keyring, rlimits, slave
         self.processors = process.EVERY_PROCESSOR
+        self.early: list[Operation] = []
 
     def descriptors(self) -> list[int]:
         """Return all that must survive the execution of the player, the script's own aside."""
@@ -85,6 +87,7 @@ def compose(order: Order) -> list[Operation]:
         *answer.open_page(order.answer),
         script.name(order),
         _spread(order),
+        *order.early,
         *script.label(order),
         *_limit(order),
         *_join(order),

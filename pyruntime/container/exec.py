@@ -22,7 +22,7 @@ from pyruntime.container import (
 )
 from pyruntime.errors import doing
 from pyruntime.feature import capabilities, rlimits
-from pyruntime.kernel import memfd, process, signals
+from pyruntime.kernel import memfd, process, signals, spawning
 from pyruntime.kernel import pidfd as pidfds
 from pyruntime.spec import execprocess, read
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pyruntime.spec.shapes import Config, Process
 
 _EVERYTHING = tuple(range(1, signals.LAST + 1))
+_ARGV = ["pyruntime", "exec"]
 _EBUSY = 16
 # Keys of the process and of linux for which execgifts.py is loaded.
 _RARE = frozenset((
@@ -194,9 +195,7 @@ def _begin(
     with doing("write the script of the native program"):
         written = memfd.sealed("script", content, executable=False)
         native = memfd.sealed("pyruntime", player.player(), executable=True)
-    maker, pidfd = _clone(way, wishes)
-    if maker == 0:
-        _become_native(native, written, order, gifts)
+    maker, pidfd = _make(way, wishes, lambda cgroup: _enter(cgroup, native, written, order))
     try:
         if agent:
             agent.serve(maker, pidfd)
@@ -215,27 +214,38 @@ def _begin(
     return pid
 
 
-def _clone(way: Entrance, wishes: Wishes) -> tuple[int, int]:
+def _make(
+    way: Entrance, wishes: Wishes, make: Callable[[int | None], tuple[int, int]]
+) -> tuple[int, int]:
     """Make a child in the cgroup of the container, or in that to which its init has moved."""
     cgroup = way.cgroup(wishes.cgroup)
     with doing("make a process in the container's cgroup", way.saved["cgroup"], _CURES):
         try:
-            return process.clone3(0, cgroup)
+            return make(cgroup)
         except OSError as error:
             if error.errno != _EBUSY or wishes.cgroup:
                 raise
-        return process.clone3(0, way.own_cgroup())
+        return make(way.own_cgroup())
 
 
-def _become_native(native: int, written: int, order: Order, gifts: Gifts | None) -> NoReturn:
+def _enter(cgroup: int | None, native: int, written: int, order: Order) -> tuple[int, int]:
+    """Make the child that is the native program; return its pid and a pidfd."""
+    if spawning.can():
+        kept = [written, *order.descriptors()]
+        return spawning.spawn(cgroup, native, _ARGV, [str(written)], kept)
+    pid, pidfd = process.clone3(0, cgroup)
+    if pid == 0:
+        _become_native(native, written, order)
+    return pid, pidfd
+
+
+def _become_native(native: int, written: int, order: Order) -> NoReturn:
     """Execute the native program with its script: all that the child does in Python."""
     try:
-        if gifts:
-            gifts.take()
         for descriptor in (written, *order.descriptors()):
             posix.set_inheritable(descriptor, True)  # noqa: FBT003 - its one form
         with doing("execute the native program"):
-            memfd.execute(native, ["pyruntime", "exec"], [str(written)])
+            memfd.execute(native, _ARGV, [str(written)])
     except errors.RuntimeFailure as failure:
         answer.write(order.answer, failure.say())
     finally:

@@ -5,12 +5,13 @@ Loaded where the process or the container's config asks for one of these.
 
 from __future__ import annotations
 
+import _struct
 import posix
 
 from pyruntime import jsonfile
-from pyruntime.container import status, steps, talk
+from pyruntime.container import memory, status, steps, talk
 from pyruntime.errors import doing
-from pyruntime.kernel import door, path, process
+from pyruntime.kernel import door, path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,10 +19,15 @@ if TYPE_CHECKING:
 
     from pyruntime.container.entering import Order
     from pyruntime.container.entrance import Entrance
+    from pyruntime.container.steps import Operation
     from pyruntime.feature.scheduling import SchedulerStep
     from pyruntime.feature.seccomp import FilterStep
     from pyruntime.spec.shapes import Config, Process
 
+_EPERM = 1
+_SCORE = "/proc/self/oom_score_adj"
+_AT_FDCWD = -100
+_O_WRONLY_CLOEXEC = posix.O_WRONLY | posix.O_CLOEXEC
 _DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC
 # A child of the maker would lose the policy, or could not be made.
 _NOT_INHERITED = 0x01  # SCHED_FLAG_RESET_ON_FORK
@@ -31,11 +37,10 @@ class Gifts:
     """What one process is given.
 
     Attributes:
-        oom_score_adj: None leaves it as it is.
-        scheduler: how the process is scheduled, None as its maker is.
+        scheduler: how the process is scheduled, where its maker cannot hand that on; else None.
     """
 
-    __slots__ = ("oom_score_adj", "scheduler")
+    __slots__ = ("scheduler",)
 
     def __init__(self, config: Config, asked: Process, order: Order) -> None:
         """Work out what is asked for and put it into the order.
@@ -44,15 +49,27 @@ class Gifts:
             RuntimeFailure: what this host cannot give, with the key that asks for it.
         """
         whole: Any = {**config, "process": asked}
-        self.oom_score_adj = asked.get("oomScoreAdj")
         self.scheduler: SchedulerStep | None = None
         if asked.get("scheduler"):
-            from pyruntime.feature import scheduling
-
-            self.scheduler = scheduling.plan(whole)
+            self._schedule(whole, order)
+        if (score := asked.get("oomScoreAdj")) is not None:
+            order.early += _score(score)
         self._attributes(whole, asked, order)
         if asked.get("apparmorProfile") or asked.get("selinuxLabel"):
             self._labels(asked, order)
+
+    def _schedule(self, whole: Config, order: Order) -> None:
+        """Have the maker schedule itself, which the process inherits, or note it for later."""
+        from pyruntime.feature import scheduling
+
+        step = scheduling.plan(whole)
+        if step.policy == "SCHED_DEADLINE" or step.flags & _NOT_INHERITED:
+            self.scheduler = step
+            return
+        cure = scheduling.cures(step)[_EPERM]
+        words = f"schedule the process by {step.policy} ({cure})"
+        wish = (0, scheduling.packed(step), 0)
+        order.early.append(steps.Call(step.describe(), "sched_setattr", wish, words))
 
     def _attributes(self, whole: Config, asked: Process, order: Order) -> None:
         """Put what a process sets on itself before the joins."""
@@ -78,34 +95,31 @@ class Gifts:
         with doing("open", "/proc"):
             order.procfs = posix.open("/proc", _DIRECTORY)
 
-    def take(self) -> None:
-        """Take, in the child, what only the caller's privileges can set on it.
-
-        Raises:
-            KernelError: the kernel refuses.
-        """
-        if self.oom_score_adj is not None:
-            with doing("set oom_score_adj to", str(self.oom_score_adj)):
-                process.adjust_oom_score(posix.getpid(), self.oom_score_adj)
-        if self.scheduler and not self._comes_late(self.scheduler):
-            from pyruntime.feature import scheduling
-
-            scheduling.apply(self.scheduler, 0)
-
     def give_late(self, pid: int) -> None:
         """Schedule the process itself, where its maker could not hand that on.
 
         Raises:
             KernelError: the kernel refuses.
         """
-        if self.scheduler and self._comes_late(self.scheduler):
+        if self.scheduler:
             from pyruntime.feature import scheduling
 
             scheduling.apply(self.scheduler, pid)
 
-    @staticmethod
-    def _comes_late(step: SchedulerStep) -> bool:
-        return step.policy == "SCHED_DEADLINE" or bool(step.flags & _NOT_INHERITED)
+
+def _score(score: int) -> list[Operation]:
+    """Return the operations that set oom_score_adj, by the caller's procfs and before the joins."""
+    words = f"set oom_score_adj to {score} (a lower one needs CAP_SYS_RESOURCE)"
+    how = _struct.pack("<QQQ", _O_WRONLY_CLOEXEC, 0, 0)
+    opened = steps.Call(
+        "open its oom_score_adj", "openat2", (_AT_FDCWD, _SCORE, how, len(how)), words
+    )
+    file, text = memory.Result(opened), str(score).encode("ascii")
+    return [
+        opened,
+        steps.Call(f"set oom_score_adj to {score}", "write", (file, text, len(text)), words),
+        steps.Call("close it", "close", (file,)),
+    ]
 
 
 def _mask(text: str) -> bytes:

@@ -16,6 +16,8 @@ from pyruntime.spec import processwords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyruntime.spec.shapes import Config
 
 _CURES = {
@@ -96,11 +98,19 @@ def apply(step: SchedulerStep, pid: int) -> None:
         KernelError: the kernel refuses, with the cure where it is known.
     """
     with doing("schedule the process by", step.policy, cures(step)):
-        scheduler.set_attributes(
-            pid,
-            policy=processwords.POLICIES[step.policy],
-            flags=step.flags,
-            nice=step.nice,
-            priority=step.priority,
-            times=step.times,
-        )
+        scheduler.set_attributes(pid, **_attributes(step))
+
+
+def packed(step: SchedulerStep) -> bytes:
+    """Return the wish as sched_setattr(2) takes it, for a process that sets it on itself."""
+    return scheduler.packed(**_attributes(step))
+
+
+def _attributes(step: SchedulerStep) -> Any:
+    return {
+        "policy": processwords.POLICIES[step.policy],
+        "flags": step.flags,
+        "nice": step.nice,
+        "priority": step.priority,
+        "times": step.times,
+    }

@@ -16,8 +16,10 @@ else:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Literal
 
+    Spawn = Callable[[bytes, int, bytes, bytes, bytes], int]
     Argument = int | bytes | bytearray | str | None
 
 MACHINE = posix.uname().machine
@@ -83,6 +85,10 @@ def call(name: str, *arguments: Argument) -> int:
     """
     result: int = _call(NUMBER[name], *arguments)
     return result
+
+
+# Only the installed program has it: clone3 and execveat at once, see spawning.py.
+spawn: Spawn | None = getattr(native, "spawn", None)
 
 
 def address(memory: bytes | bytearray) -> int:

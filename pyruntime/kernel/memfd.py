@@ -75,8 +75,8 @@ def execute(descriptor: int, argv: list[str], env: list[str]) -> NoReturn:
     Raises:
         OSError: as the call gives it.
     """
-    words = [_terminated(text) for text in argv], [_terminated(text) for text in env]
-    rows = [_row(texts) for texts in words]  # `words` must live until the call is made
+    words = texts(argv), texts(env)
+    rows = [row(each) for each in words]  # `words` must live until the call is made
     door.call("execveat", descriptor, "", rows[0], rows[1], _AT_EMPTY_PATH)
     raise OSError(errno.ENOEXEC, posix.strerror(errno.ENOEXEC))
 
@@ -99,11 +99,11 @@ def write(descriptor: int, content: bytes) -> None:
         at += posix.write(descriptor, content[at:] if at else content)
 
 
-def _terminated(text: str) -> bytes:
-    """Return the bytes of an argument with the NUL behind them."""
-    return text.encode("utf-8", "surrogateescape") + b"\0"
+def texts(words: list[str]) -> list[bytes]:
+    """Return the bytes of arguments, each with the NUL behind it."""
+    return [word.encode("utf-8", "surrogateescape") + b"\0" for word in words]
 
 
-def _row(texts: list[bytes]) -> bytes:
-    """Return an array of pointers to `texts`, ended by a null pointer."""
-    return b"".join(door.address(text).to_bytes(8, door.ORDER) for text in texts) + bytes(8)
+def row(words: list[bytes]) -> bytes:
+    """Return an array of pointers to `words`, ended by a null pointer."""
+    return b"".join(door.address(word).to_bytes(8, door.ORDER) for word in words) + bytes(8)

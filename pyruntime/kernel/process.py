@@ -42,13 +42,18 @@ def clone3(flags: int, cgroup: int | None) -> tuple[int, int]:
             namespaces), EPERM, EAGAIN.
     """
     pidfd = bytearray(4)
+    wish = clone_args(flags, pidfd, cgroup)
+    pid = door.call("clone3", wish, len(wish))
+    return pid, int.from_bytes(pidfd, door.ORDER) if pid else -1
+
+
+def clone_args(flags: int, pidfd: bytearray, cgroup: int | None) -> bytes:
+    """Return struct clone_args of `clone3`; the kernel writes the pidfd into the four bytes."""
     flags |= CLONE_PIDFD | _CLONE_CLEAR_SIGHAND
     if cgroup is not None and cgroup >= 0:
         flags |= _CLONE_INTO_CGROUP
     words = (flags, door.address(pidfd), 0, 0, _SIGCHLD, 0, 0, 0, 0, 0, max(cgroup or 0, 0))
-    wish = b"".join(word.to_bytes(8, door.ORDER) for word in words)
-    pid = door.call("clone3", wish, len(wish))
-    return pid, int.from_bytes(pidfd, door.ORDER) if pid else -1
+    return b"".join(word.to_bytes(8, door.ORDER) for word in words)
 
 
 def clone_sharing_files() -> int:

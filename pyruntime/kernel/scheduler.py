@@ -27,6 +27,13 @@ def set_attributes(
         OSError: EPERM (CAP_SYS_NICE, or a deadline process that may not run on all processors),
             EINVAL, EBUSY (no bandwidth is left), EOPNOTSUPP (no utilization clamping).
     """
-    size = _ATTRIBUTES.size
-    wish = _ATTRIBUTES.pack(size, policy, flags, nice, priority, *times, 0, 0)
+    wish = packed(policy=policy, flags=flags, nice=nice, priority=priority, times=times)
     door.call("sched_setattr", pid, wish, 0)
+
+
+def packed(
+    *, policy: int, flags: int, nice: int, priority: int, times: tuple[int, int, int]
+) -> bytes:
+    """Return struct sched_attr with what `set_attributes` describes."""
+    size = _ATTRIBUTES.size
+    return _ATTRIBUTES.pack(size, policy, flags, nice, priority, *times, 0, 0)

@@ -13,6 +13,7 @@
  *     call(number, …)     a system call: integers, None (0), text and bytes-like as pointers
  *     address(bytes)      where the bytes lie
  *     finish()            do the second phase
+ *     spawn(clone_args, program, argv, envp, kept)   clone3 and execveat, see spawn.h
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -25,6 +26,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "arena.h"
@@ -150,10 +152,13 @@ static PyObject *finish(PyObject *self, PyObject *nothing)
 	Py_RETURN_NONE;
 }
 
+#include "spawn.h"
+
 static PyMethodDef functions[] = {
 	{"call", (PyCFunction)(void (*)(void))call, METH_FASTCALL, NULL},
 	{"address", address, METH_O, NULL},
 	{"finish", finish, METH_NOARGS, NULL},
+	{"spawn", spawn, METH_VARARGS, NULL},
 	{0},
 };
 
