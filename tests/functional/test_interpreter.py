@@ -190,3 +190,50 @@ def test_an_error_of_the_code_itself_is_told(installed, said):
     done = subprocess.run([installed.launcher, "state"], capture_output=True, text=True, timeout=90)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.endswith("ValueError: broken\n")
+
+
+SPAWN = """
+def rows(*texts): return b"".join(address(each).to_bytes(8, "little") for each in texts) + bytes(8)
+def spawn(program, kept=(), flags=0x4100):
+    words = (flags, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0)
+    args = b"".join(word.to_bytes(8, "little") for word in words)
+    numbers = b"".join(each.to_bytes(4, "little") for each in kept)
+    try: return _pyruntime.spawn(args, program, rows(*WORDS), rows(*ENV), numbers)
+    except OSError as error: return error.errno
+WORDS, ENV = (b"busybox\\0", b"sh\\0", b"-c\\0", b"ls /proc/self/fd | wc -l; echo $A; exit 3\\0"), (b"A=b\\0",)
+shell = posix.open(BUSYBOX, posix.O_PATH | posix.O_CLOEXEC)
+null = posix.open("/dev/null", posix.O_RDONLY)
+""".strip().splitlines()
+
+
+def spawning(*lines):
+    import busybox
+
+    return [line.replace("BUSYBOX", repr(busybox.busybox())) for line in SPAWN] + list(lines)
+
+
+def test_a_spawned_child_has_its_words_and_the_descriptors_that_it_keeps(said):
+    lines = said(*spawning(
+        "pid = spawn(shell)", "say(posix.waitpid(pid, 0)[1] >> 8)",
+        "pid = spawn(shell, [shell, null])", "say(posix.waitpid(pid, 0)[1] >> 8)",
+        "say(posix.get_inheritable(null), posix.get_inheritable(shell))",
+    ))  # fmt: skip
+    assert lines == ["4", "b", "3", "6", "b", "3", "False False"]
+
+
+def test_what_fails_in_the_spawned_child_is_raised_here(said):
+    lines = said(*spawning(
+        "say(spawn(null))", "say(spawn(99))", "say(spawn(shell, [99]))", "say(spawn(shell, flags=1 << 62))",
+        "try: posix.waitpid(-1, 0)", "except ChildProcessError: say('no child is left')",
+    ))  # fmt: skip
+    assert lines == [*map(str, (errno.EACCES, errno.EBADF, errno.EBADF, errno.EINVAL)), "no child is left"]
+
+
+def test_a_thousand_spawned_children_do_not_harm_their_parent(said):
+    lines = said(*spawning(
+        "total = 0",
+        "for turn in range(1000): total += posix.waitpid(spawn(shell if turn % 2 else null), 0)[1] >> 8 "
+        "if turn % 2 else spawn(null)",
+        "say(total)",
+    ))  # fmt: skip
+    assert lines[-1] == str(500 * 3 + 500 * errno.EACCES)
