@@ -5,12 +5,11 @@ Loaded only when a filter notifies.
 
 from __future__ import annotations
 
-import _socket
 import posix
 
 from pyruntime import errors
 from pyruntime.errors import doing
-from pyruntime.kernel import descriptor, door, path
+from pyruntime.kernel import descriptor, unixsockets
 from pyruntime.spec import seccompwords
 
 TYPE_CHECKING = False
@@ -24,7 +23,6 @@ _WAITS_SINCE = (5, 19)
 _PATIENCE_S = 10
 _LONGEST_NUMBER = 10
 _EPERM, _ENOENT, _EAGAIN, _ECONNREFUSED = 1, 2, 11, 111
-_TIMEVAL = 8  # bytes of each half of struct timeval
 _UNTAKEN = {
     _EPERM: "taking it needs CAP_SYS_PTRACE, and kernel.yama.ptrace_scope below 3",
 }
@@ -79,28 +77,10 @@ def send(agent: str, document: str, listener: int) -> None:
         KernelError: nobody listens there, or nobody takes it in time.
     """
     content = document.encode("utf-8", "surrogateescape")
-    rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, listener.to_bytes(4, door.ORDER))
     with doing("connect with the seccomp agent", agent, _UNREACHED):
-        connection = _connected(agent)
+        connection = unixsockets.connect(agent, _PATIENCE_S)
     try:
         with doing("send the listener to the seccomp agent", agent, _UNREACHED):
-            sent = connection.sendmsg([content], [rights], _socket.MSG_NOSIGNAL)
-            connection.sendall(content[sent:], _socket.MSG_NOSIGNAL)
+            unixsockets.send(connection, content, listener)
     finally:
         connection.close()
-
-
-def _connected(agent: str) -> _socket.socket:
-    """Connect by descriptor: a path of more than 107 bytes does not fit into an address."""
-    place = posix.open(agent, path.O_PATH | path.O_CLOEXEC)
-    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-    try:
-        limit = _PATIENCE_S.to_bytes(_TIMEVAL, door.ORDER) + bytes(_TIMEVAL)
-        connection.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, limit)
-        connection.connect(f"/proc/self/fd/{place}")
-    except OSError:
-        connection.close()
-        raise
-    finally:
-        posix.close(place)
-    return connection
