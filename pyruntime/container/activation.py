@@ -26,9 +26,26 @@ def listening(caller: Caller) -> int:
 
 
 def words(caller: Caller) -> list[str]:
-    """Return the environment words that tell the payload of its sockets; it is pid 1."""
+    """Return the environment words that tell the payload of its sockets, by the caller's names.
+
+    sd_listen_fds(3) wants LISTEN_PID as well, which who makes the process knows: see `addressed`.
+    """
     count = listening(caller)
-    return [f"LISTEN_FDS={count}", "LISTEN_PID=1"] if count else []
+    if not count:
+        return []
+    names = caller.environment.get(b"LISTEN_FDNAMES", b"").decode("utf-8", "surrogateescape")
+    return [f"LISTEN_FDS={count}", *([f"LISTEN_FDNAMES={names}"] if names else [])]
+
+
+def addressed(words: list[str], pid: int = 1) -> list[str]:
+    """Return such words with LISTEN_PID, if they tell of sockets.
+
+    Args:
+        words: of the environment.
+        pid: of the payload as it sees itself; 1 where that is not known yet, as runc tells it.
+    """
+    told = any(word.startswith("LISTEN_FDS=") for word in words)
+    return [*words, f"LISTEN_PID={pid}"] if told else words
 
 
 def kept(caller: Caller, preserve: int) -> int:

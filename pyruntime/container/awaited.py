@@ -21,7 +21,6 @@ _PLACES = (
     (_UNIT, "cgroup"),
     ("--", "cgroup"),  # an option of the command line that chooses who makes it
     ("linux.namespaces", "namespaces"),
-    ("process.terminal", "terminal"),
 )
 
 

@@ -16,6 +16,7 @@ from pyruntime.spec import check, read
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.container.caller import Caller
+    from pyruntime.spec.shapes import Config
 
 
 def create(
@@ -44,38 +45,23 @@ def create(
         no_pivot: move the root instead of pivot_root(2), for an initramfs.
         no_new_keyring: keep the caller's session keyring.
         preserve_fds: how many descriptors from 3 upwards the payload keeps.
-        console_socket: refused, terminals are not supported yet.
-        pidfd_socket: refused likewise.
+        console_socket: AF_UNIX socket that is sent the master of the container's terminal.
+        pidfd_socket: AF_UNIX socket that is sent a pidfd of its init.
         cgroups: who makes the cgroup, see plan.Wishes.
         rootless: whether it may be missing, likewise.
 
     Raises:
         RuntimeFailure: why it could not; nothing is left behind.
     """
-    refuse(console_socket=console_socket, pidfd_socket=pidfd_socket)
     preserve = activation.kept(caller, preserve_fds)
     wishes = Wishes(
-        no_pivot=no_pivot,
-        no_new_keyring=no_new_keyring,
-        preserve=preserve,
-        waits=True,
-        cgroups=cgroups,
-        rootless=rootless,
-    )
+        no_pivot=no_pivot, no_new_keyring=no_new_keyring, preserve=preserve, waits=True,
+        cgroups=cgroups, rootless=rootless,
+        console_socket=console_socket, pidfd_socket=pidfd_socket,
+    )  # fmt: skip
     with doing("watch for signals"):
         ending = signals.watch()
     begin(root, id, caller, bundle, pid_file, wishes, ending)
-
-
-def refuse(**flags: str | None) -> None:
-    """Refuse by name the flags that are valid but not built.
-
-    Raises:
-        Unsupported: one of them was given.
-    """
-    for name, value in flags.items():
-        if value:
-            raise errors.Unsupported(f"--{name.replace('_', '-')} is not supported yet")
 
 
 def begin(
@@ -110,7 +96,14 @@ def begin(
         from pyruntime.feature import mountlabel
 
         warnings += mountlabel.check(config)
+    if b"NOTIFY_SOCKET" in caller.environment:
+        config = _notifying(config, caller, entry, wishes)
     plan = Plan(config, host.look(), id, place(bundle), wishes)
+    if plan.terminal or wishes.console_socket:
+        from pyruntime.container import console
+
+        wanted = plan.terminal is not None
+        console.require(terminal=wanted, detached=wishes.detached, socket=wishes.console_socket)
     if warnings or plan.warnings:
         _warn([*warnings, *plan.warnings])
     _check_rootfs(plan)
@@ -122,14 +115,29 @@ def begin(
         raise
     birth = parent.Birth(entry, lock, plan, caller, ending)
     birth.happen(root, raw)
-    if pid_file:
-        try:
-            pidfile.write(pid_file, birth.pid)
-        except errors.KernelError:
-            birth.undo()
-            raise
+    _deliver(birth, pid_file)
     birth.settle()
     return birth
+
+
+def _notifying(config: Config, caller: Caller, entry: Claim, wishes: Wishes) -> Config:
+    """Let the payload talk with the caller's service manager: see notify.py."""
+    from pyruntime.container import notify
+
+    wishes.notify = notify.address(caller.environment)
+    return notify.mounting(config, entry) if wishes.notify else config
+
+
+def _deliver(birth: parent.Birth, pid_file: str | None) -> None:
+    """Tell the caller of the container's process; a failure undoes all."""
+    try:
+        if birth.endowment:
+            birth.endowment.deliver()
+        if pid_file:
+            pidfile.write(pid_file, birth.pid)
+    except errors.RuntimeFailure:
+        birth.undo()
+        raise
 
 
 def _warn(warnings: list[str]) -> None:

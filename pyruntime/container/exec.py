@@ -275,6 +275,6 @@ def _announce(pid: int, wishes: Wishes) -> None:
 
 
 def _attend(pid: int) -> int:
-    from pyruntime.container import run
+    from pyruntime.container import foreground
 
-    return run.attend(pid, posix.pidfd_open(pid, 0))
+    return foreground.attend(pid, posix.pidfd_open(pid, 0))

@@ -10,7 +10,9 @@ the root file system it says in words.
 
 from __future__ import annotations
 
-from pyruntime.container import forecast_mapping, obstacles, rehearsal, script, steps, store
+from pyruntime.container import forecast_mapping as mapping
+from pyruntime.container import forecast_terminal as terminal
+from pyruntime.container import obstacles, rehearsal, script, steps, store
 from pyruntime.container.obstacles import Deed
 from pyruntime.kernel import path
 
@@ -69,7 +71,7 @@ class Forecast:
 
     def lend(self, place: str) -> Told:
         """Return what the parent must fetch for the child."""
-        return ((PARENT, step) for step in forecast_mapping.lend(self.plan, self.around, place))
+        return ((PARENT, step) for step in mapping.lend(self.plan, self.around, place))
 
     def hooks(self, *names: str) -> list[Step]:
         """Return the hooks of these names, in order."""
@@ -96,6 +98,7 @@ def _prepare(told: Forecast) -> Told:
         yield PARENT, Deed("module", said, label=label)
     if plan.rdt:
         yield PARENT, plan.rdt
+    yield from ((PARENT, step) for step in terminal.connect(plan))
     fifos = f"make the fifos {store.GO} and {store.RESULT} there, by which start will be heard"
     yield PARENT, Deed("fifos", fifos)
     for kind, where in plan.namespaces.paths.items():
@@ -122,16 +125,15 @@ def _program(told: Forecast) -> Step:
 
 
 def _attach(plan: Plan, where: str) -> Step:
-    directory = plan.rootfs.directory
-    said = f"{where}mount {directory} onto itself, with all mounts below it"
-    return Deed("attach", said, path=directory)
+    said = f"{where}mount {plan.rootfs.directory} onto itself, with all mounts below it"
+    return Deed("attach", said, path=plan.rootfs.directory)
 
 
 def _bear(told: Forecast) -> Told:
     """Tell what parent.Birth._beget does."""
     plan = told.plan
     yield from told.wait_for("namespaces")
-    yield from ((PARENT, step) for step in forecast_mapping.clone(plan))
+    yield from ((PARENT, step) for step in mapping.clone(plan))
     said = "let the child run on every processor, whatever the caller is bound to"
     yield PARENT, Deed("affinity", said)
     wanted = plan.config["process"].get("oomScoreAdj")
@@ -154,7 +156,7 @@ def _build(told: Forecast) -> Told:
     plan = told.plan
     yield CHILD, Deed("seal", "lead a session of its own, and load no more code from here on")
     if plan.user:
-        yield from ((CHILD, step) for step in forecast_mapping.enter(plan))
+        yield from ((CHILD, step) for step in mapping.enter(plan))
         yield from _give(plan) if plan.network_devices else ()
     if plan.clocks:
         yield CHILD, plan.clocks
@@ -168,9 +170,8 @@ def _build(told: Forecast) -> Told:
         yield from told.lend(plan.rootfs.directory)
         yield CHILD, _attach(plan, "")
     yield from _mount(told)
-    for device in (*forecast_mapping.bind_devices(plan), *plan.devices):
+    for device in (*mapping.bind_devices(plan), *plan.devices):
         yield CHILD, device
-    yield from told.wait_for("terminal", CHILD)
     yield from _settle(told)
 
 
@@ -210,8 +211,7 @@ def _finish(told: Forecast) -> Told:
     """Tell what init.main does after the change of the root."""
     plan = told.plan
     yield CHILD, plan.rootfs
-    null = "where the caller's /dev/null is descriptor 0, 1 or 2, put the container's in its place"
-    yield CHILD, Deed("null", null)
+    yield from ((CHILD, step) for step in terminal.take(plan))
     for step in (*plan.sysctls, *plan.masks):
         yield CHILD, step
     for mount in plan.mounts:

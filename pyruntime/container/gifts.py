@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import posix
 
-from pyruntime.container import status
+from pyruntime.container import activation, status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.container.store import State
     from pyruntime.feature.confinement import Label
     from pyruntime.feature.seccomp import Filter
+    from pyruntime.feature.terminal import TerminalStep
 
 
 class Gifts:
@@ -23,12 +24,15 @@ class Gifts:
     labels: what is to be written to have the payload labelled.
     root: the rootfs where the parent has mounted it, on the host; else None.
     go, result: the fifos of the start protocol; None in `run`.
-    activation: LISTEN_FDS words of the environment (sd_listen_fds(3)).
+    activation: words of the environment that tell of sockets (activation.py).
+    console: who is to get the master of the terminal; None without one.
     state: what state.json will say.
+    terminal: the terminal that is to be opened; None for none.
     """
 
     __slots__ = (
         "activation",
+        "console",
         "filter",
         "go",
         "labels",
@@ -38,6 +42,7 @@ class Gifts:
         "result",
         "root",
         "state",
+        "terminal",
     )
 
     def __init__(self, state: State) -> None:
@@ -51,6 +56,8 @@ class Gifts:
         self.go: int | None = None
         self.result: int | None = None
         self.activation: list[str] = []
+        self.console: int | None = None
+        self.terminal: TerminalStep | None = None
 
     def leave_to_parent(self) -> None:
         """Close what the child must not hold; a lock shared with it would outlive the command."""
@@ -59,13 +66,21 @@ class Gifts:
 
     def let_go(self) -> None:
         """Close what the child has by now, or will not need any more; once more does nothing."""
-        mine = (self.player, self.go, self.result, self.root, *self.namespaces.values())
-        for descriptor in mine:
+        mine = (self.player, self.go, self.result, self.root, self.console)
+        for descriptor in (*mine, *self.namespaces.values()):
             if descriptor is not None and descriptor >= 0:
                 posix.close(descriptor)
         self.player = -1
-        self.go = self.result = self.root = None
+        self.go = self.result = self.root = self.console = None
         self.namespaces = {}
+
+    def words(self) -> list[str]:
+        """Return what the runtime adds to the payload's environment; called in the child.
+
+        Its pid is that of the payload, but in a joined pid namespace.
+        """
+        pid = 1 if "pid" in self.namespaces else posix.getpid()
+        return activation.addressed(self.activation, pid)
 
     def document(self, word: str) -> str:
         """Return the state document for hooks that run in the container, with the pid seen there.

@@ -49,7 +49,8 @@ def main(plan: Plan, line: Line, gifts: Gifts) -> NoReturn:
 
         rootfs.enter(plan.rootfs, root)
 
-        _replace_null(root)
+        _take_terminal(gifts, root)
+        devices.replace_null(root)
         _set_sysctls(plan, procfs_handle)
         masks.apply(plan.masks, root, anchors, plan.mount_label)
         for step, mounted in late:
@@ -174,24 +175,13 @@ def _run_create_container_hooks(plan: Plan, gifts: Gifts, root: int, umask: int)
     )
 
 
-def _replace_null(root: int) -> None:
-    """Put the container's /dev/null in the place of the caller's on descriptors 0 to 2.
+def _take_terminal(gifts: Gifts, root: int) -> None:
+    """Open the container's terminal; in a joined pid namespace it controls the process there."""
+    if gifts.terminal and gifts.console is not None:
+        from pyruntime.container import console  # loaded by the parent
 
-    An open file of the caller's /dev would keep a way to a mount of the host.
-    """
-    for number in range(3):
-        try:
-            known = posix.fstat(number)
-        except OSError:
-            continue
-        is_device = known.st_mode & 0o170000 == 0o020000
-        if is_device and known.st_rdev == posix.makedev(1, 3):
-            posix.close(devices.open_null(root))
-            with doing("open the container's", "/dev/null"):
-                null = path.resolve(root, "/dev/null", posix.O_RDWR | posix.O_NOFOLLOW)
-                devices.verify_null(null)  # it may have been exchanged since the look at it
-                posix.dup2(null, number)
-                posix.close(null)
+        controls = "pid" not in gifts.namespaces
+        console.take(gifts.terminal, root, gifts.console, controls=controls)
 
 
 def _open_procfs(plan: Plan) -> int | None:
@@ -253,7 +243,7 @@ def _last_steps(
     """Look the program up and gather what the native program is to do."""
     process = plan.config["process"]
     user = process.get("user") or {"uid": 0, "gid": 0}
-    env = program.environment((process.get("env") or []) + gifts.activation, user["uid"], root)
+    env = program.environment((process.get("env") or []) + gifts.words(), user["uid"], root)
     args = process["args"]
     return script.Order(
         args=args,
@@ -279,6 +269,7 @@ def _last_steps(
         preserve=plan.wishes.preserve,
         last_capability=plan.host.last_capability,
         joined_pid=gifts.namespaces.get("pid"),
+        terminal=plan.terminal is not None,
         extra=[
             steps.Call(step.said, step.call, step.arguments, step.words) for step in plan.attributes
         ],

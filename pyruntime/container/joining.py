@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _CLONE_NEWPID = 0x20000000
 _CLONE_PARENT = 0x00008000
+_TIOCSCTTY = 0x540E
 
 
 def join(order: Order) -> list[Operation]:
@@ -34,6 +35,7 @@ def fork(order: Order) -> list[Operation]:
     said = "make the process inside the pid namespace"
     clone = steps.Call(said, "clone", (_CLONE_PARENT, 0, 0, 0, 0))
     pid, scratch = memory.Result(clone), memory.Scratch()
+    control = steps.Call("inside: take the terminal for it", "ioctl", (0, _TIOCSCTTY, 0))
     read = steps.Call("wait for the parent", "read", (order.sync, scratch, 1), again=True)
     return [
         clone,
@@ -41,6 +43,7 @@ def fork(order: Order) -> list[Operation]:
         steps.Tell("tell its pid to the parent", order.sync, "pid", pid),
         steps.Call("be gone", "exit_group", (0,)),
         steps.Call("inside: lead a session", "setsid", ()),
+        *([control] if order.terminal else []),
         read,
         steps.Expect("go on if it sent a byte", memory.Result(read), 1, "the runtime is gone"),
     ]

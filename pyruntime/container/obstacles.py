@@ -252,7 +252,9 @@ _CALLS: dict[str, Callable[[Any, Plan, Surroundings], str]] = {
     "setns": _administration,
     "ioprio_set": _ioprio,
 }
+_MOUNTING = ("isolate", "procfs", "console", "readonly", "propagation")
 _DEEDS: dict[str, Callable[[Any, Plan, Surroundings], str]] = {
+    **dict.fromkeys(_MOUNTING, _administration),
     "selinux": _selinux,
     "rootfs": _fault,
     "claim": _fault,
@@ -267,11 +269,7 @@ _DEEDS: dict[str, Callable[[Any, Plan, Surroundings], str]] = {
     "maps": _maps,
     "ownership": lambda _step, _plan, around: _lacks(around, "CAP_CHOWN"),
     "oom": _oom,
-    "isolate": _administration,
     "loopback": lambda _step, _plan, around: _lacks(around, "CAP_NET_ADMIN"),
-    "procfs": _administration,
-    "readonly": _administration,
-    "propagation": _administration,
     "agent": _agent,
 }
 _STEPS: dict[type, Callable[[Any, Plan, Surroundings], str]] = {

@@ -101,7 +101,7 @@ class Birth:
             self.mapping = mapping.Mapping(self, plan.user)
         if any(plan.hooks.values()):
             from pyruntime.container import afterlife  # noqa: F401 - the child can load nothing
-        gifts.activation = activation.words(self.caller)
+        gifts.activation += activation.words(self.caller)
         if plan.wishes.waits:
             gifts.go, gifts.result = self.entry.make_fifos()
         gifts.namespaces = namespaces.open_paths(plan.namespaces)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pyruntime.feature.scheduling import SchedulerStep
     from pyruntime.feature.seccomp import FilterStep
     from pyruntime.feature.sysctl import SysctlStep
+    from pyruntime.feature.terminal import TerminalStep
     from pyruntime.feature.usernamespace import UserNamespaceStep
     from pyruntime.spec.shapes import Config, IntelRdt, NetDevice, Process, Resources, Seccomp
 
@@ -56,23 +57,23 @@ class Wishes:
 
     `cgroups` is who makes them ("cgroupfs", "disabled"), `rootless` whether to go on without one
     that may not be made ("true", "false", else for a caller without root or in a user namespace).
+    `notify` is where a service manager listens, "" for none.
     """
 
-    __slots__ = ("cgroups", "no_new_keyring", "no_pivot", "preserve", "rootless", "waits")
+    __slots__ = (
+        "cgroups", "console_socket", "detached", "no_new_keyring", "no_pivot", "notify",
+        "pidfd_socket", "preserve", "rootless", "waits",
+    )  # fmt: skip
 
     def __init__(
-        self,
-        *,
-        no_pivot: bool,
-        no_new_keyring: bool,
-        preserve: int,
-        waits: bool,
-        cgroups: str = "cgroupfs",
-        rootless: str = "auto",
-    ) -> None:
+        self, *, no_pivot: bool, no_new_keyring: bool, preserve: int, waits: bool,
+        detached: bool = True, cgroups: str = "cgroupfs", rootless: str = "auto",
+        console_socket: str | None = None, pidfd_socket: str | None = None, notify: str = "",
+    ) -> None:  # fmt: skip
         self.no_pivot, self.no_new_keyring = no_pivot, no_new_keyring
-        self.preserve, self.waits = preserve, waits
-        self.cgroups, self.rootless = cgroups, rootless
+        self.preserve, self.waits, self.detached = preserve, waits, detached
+        self.cgroups, self.rootless, self.notify = cgroups, rootless, notify
+        self.console_socket, self.pidfd_socket = console_socket, pidfd_socket
 
 
 class Plan:
@@ -81,8 +82,8 @@ class Plan:
     __slots__ = (
         "attributes", "bundle", "capabilities", "cgroup", "clocks", "config", "device_rules",
         "devices", "filter", "hooks", "host", "id", "keyring", "labels", "limits", "masks",
-        "mount_label", "mounts", "names", "namespaces", "network_devices", "rdt",
-        "resources", "rootfs", "scheduler", "sysctls", "user", "warnings", "wishes",
+        "mount_label", "mounts", "names", "namespaces", "network_devices", "rdt", "resources",
+        "rootfs", "scheduler", "sysctls", "terminal", "user", "warnings", "wishes",
     )  # fmt: skip
 
     def __init__(self, config: Config, host: Host, id: str, bundle: str, wishes: Wishes) -> None:  # noqa: A002
@@ -132,6 +133,7 @@ class Plan:
         self.scheduler = _scheduler(config) if process.get("scheduler") else None
         own = process.get("ioPriority") or linux.get("personality") or linux.get("memoryPolicy")
         self.attributes = _attributes(config) if own else []
+        self.terminal = _terminal(process) if process.get("terminal") else None
         names = (
             ("sethostname", config.get("hostname")),
             ("setdomainname", config.get("domainname")),
@@ -141,7 +143,8 @@ class Plan:
     def asks_for_more(self) -> bool:
         """Tell whether the parent must give what few containers ask for: see endowment.py."""
         agent = self.filter is not None and self.filter.agent is not None
-        return bool(agent or self.labels or self.network_devices or self.rdt)
+        sent = self.terminal or self.wishes.pidfd_socket or self.wishes.notify
+        return bool(agent or self.labels or self.network_devices or self.rdt or sent)
 
     def restrictions(self) -> list[Step]:
         """Return what the cgroup is given before anything is in it: limits and device rules."""
@@ -167,7 +170,8 @@ class Plan:
         ordered += [*self.mounts, *self.devices]
         for name in ("prestart", "createRuntime", "createContainer"):
             ordered += self.hooks[name]
-        ordered += [self.rootfs, *self.sysctls, *self.masks, *self.limits]
+        ordered += [self.rootfs, *([self.terminal] if self.terminal else [])]
+        ordered += [*self.sysctls, *self.masks, *self.limits]
         ordered += [self.scheduler] if self.scheduler else []
         ordered += [*self.labels, *self.attributes, *([self.filter] if self.filter else [])]
         return ordered
@@ -224,6 +228,13 @@ def _attributes(config: Config) -> list[AttributeStep]:
     from pyruntime.feature import attributes
 
     return attributes.plan(config)
+
+
+def _terminal(process: Process) -> TerminalStep:
+    """Plan the terminal, and load what the child will need for it."""
+    from pyruntime.feature import terminal
+
+    return terminal.plan(process)
 
 
 def _sysctls(config: Config) -> list[SysctlStep]:

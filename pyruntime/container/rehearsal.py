@@ -53,6 +53,7 @@ def order(plan: Plan, around: Surroundings) -> script.Order:
         preserve=plan.wishes.preserve,
         last_capability=plan.host.last_capability,
         joined_pid=_PID if "pid" in plan.namespaces.paths else None,
+        terminal=plan.terminal is not None,
         extra=[
             steps.Call(step.said, step.call, step.arguments, step.words) for step in plan.attributes
         ],

@@ -5,19 +5,14 @@ from __future__ import annotations
 import posix
 
 from pyruntime import errors
-from pyruntime.container import activation, create, delete, status
+from pyruntime.container import activation, create, delete, foreground, status
 from pyruntime.container.plan import Wishes
-from pyruntime.kernel import pidfd as pidfds
 from pyruntime.kernel import process, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.container import parent
     from pyruntime.container.caller import Caller
-
-_EVERYTHING = tuple(range(1, signals.LAST + 1))
-# Not for the payload: what cannot be caught, what tells of children, what Go programs poke with.
-_KEPT = frozenset((signals.KILL, signals.STOP, signals.CHLD, signals.URG))
 
 
 def run(
@@ -49,27 +44,51 @@ def run(
     Raises:
         RuntimeFailure: it could not be created or started; nothing is left behind.
     """
-    create.refuse(console_socket=console_socket, pidfd_socket=pidfd_socket)
     if not detach and not no_subreaper:
         process.set_child_subreaper()
     preserve = activation.kept(caller, preserve_fds)
     wishes = Wishes(
-        no_pivot=no_pivot,
-        no_new_keyring=no_new_keyring,
-        preserve=preserve,
-        waits=False,
-        cgroups=cgroups,
-        rootless=rootless,
-    )
-    signals.block(_EVERYTHING)  # for good: the status is the payload's
+        no_pivot=no_pivot, no_new_keyring=no_new_keyring, preserve=preserve, waits=False,
+        cgroups=cgroups, rootless=rootless, detached=detach,
+        console_socket=console_socket, pidfd_socket=pidfd_socket,
+    )  # fmt: skip
+    signals.block(signals.EVERYTHING)  # for good: the status is the payload's
     birth = create.begin(root, id, caller, bundle, pid_file, wishes)
     _run_poststart(birth)
     if detach:
+        _wait_until_ready(birth)
         return 0
-    code = attend(birth.pid, birth.pidfd)
+    code = _attend(birth)
     if not keep:
         _remove(birth)
     return code
+
+
+def _wait_until_ready(birth: parent.Birth) -> None:
+    """Stay until the service manager knows that the payload is ready, where there is one.
+
+    Who does not want to wait may end this process; the container stays.
+    """
+    if birth.endowment and birth.endowment.notices:
+        signals.unblock_all()
+        birth.endowment.notices.wait(birth.pid, birth.pidfd)
+
+
+def _attend(birth: parent.Birth) -> int:
+    """Stay until the payload has ended; return its status.
+
+    Raises:
+        KernelError: the caller's terminal cannot be used; the container is undone.
+    """
+    given = birth.endowment
+    if given is None:
+        return foreground.attend(birth.pid, birth.pidfd)
+    master = given.master if given.master >= 0 else None
+    try:
+        return foreground.attend(birth.pid, birth.pidfd, master, given.notices)
+    except errors.KernelError:
+        birth.undo()
+        raise
 
 
 def _remove(birth: parent.Birth) -> None:
@@ -95,39 +114,3 @@ def _run_poststart(birth: parent.Birth) -> None:
     except errors.HookFailed:
         birth.undo()
         raise
-
-
-def attend(pid: int, pidfd: int) -> int:
-    """Pass signals on and reap children until the payload has ended; return its status.
-
-    All signals are blocked and taken one at a time, so none is lost between looking and waiting.
-    """
-    while True:
-        ended = _reap(pid)
-        if ended is not None:
-            code = posix.waitstatus_to_exitcode(ended)
-            return code if code >= 0 else 128 - code
-        number = signals.take(_EVERYTHING)
-        if number not in _KEPT:
-            _forward(pidfd, number)
-
-
-def _reap(pid: int) -> int | None:
-    """Reap every child that has ended; return the wait status of `pid` once it has."""
-    while True:
-        try:
-            ended, how = posix.waitpid(-1, posix.WNOHANG)
-        except ChildProcessError:
-            return None
-        if ended == pid:
-            return how
-        if ended == 0:
-            return None
-
-
-def _forward(pidfd: int, number: int) -> None:
-    """Send a signal on; a payload that has just ended is no error."""
-    try:
-        pidfds.send_signal(pidfd, number)
-    except ProcessLookupError:
-        return

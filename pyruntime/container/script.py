@@ -60,13 +60,15 @@ class Order:
         preserve: how many descriptors from 3 on the payload keeps.
         last_capability: of the running kernel.
         joined_pid: descriptor of a pid namespace to join; closed by the script.
+        terminal: descriptor 0 is the payload's own terminal.
         extra: more operations, done while all privileges are still there.
     """
 
     __slots__ = (
         "args", "candidates", "capabilities", "cwd", "env", "extra", "filter", "filter_flags",
         "gid", "go", "groups", "hook_state", "hooks", "joined_pid", "labels", "last_capability",
-        "listens", "no_new_privs", "preserve", "procfs", "result", "sync", "uid", "umask",
+        "listens", "no_new_privs", "preserve", "procfs", "result", "sync", "terminal", "uid",
+        "umask",
     )  # fmt: skip
 
     def __init__(
@@ -77,7 +79,7 @@ class Order:
         filter_flags: int = 0, listens: bool = False, labels: Sequence[Label] = (),
         procfs: int | None = None, hooks: Sequence[HookStep] = (), hook_state: str = "",
         preserve: int = 0, last_capability: int = 40, joined_pid: int | None = None,
-        extra: Sequence[Operation] = (),
+        terminal: bool = False, extra: Sequence[Operation] = (),
     ) -> None:  # fmt: skip
         self.args, self.candidates, self.env, self.cwd = args, candidates, env, cwd
         self.sync, self.go, self.result, self.preserve = sync, go, result, preserve
@@ -85,6 +87,7 @@ class Order:
         self.no_new_privs, self.capabilities = no_new_privs, capabilities
         self.filter, self.filter_flags, self.listens = filter, filter_flags, listens
         self.labels, self.procfs, self.joined_pid = labels, procfs, joined_pid
+        self.terminal = terminal
         self.hooks, self.hook_state, self.extra = hooks, hook_state, extra
         self.last_capability = last_capability
 

@@ -11,6 +11,7 @@ from pyruntime.kernel import pidfd as pidfds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pyruntime.container.notify import Notices
     from pyruntime.container.store import State
 
 _CLOEXEC = posix.O_CLOEXEC
@@ -34,10 +35,32 @@ def start(root: str, id: str) -> None:  # noqa: A002
     lock = entry.lock()
     state = entry.load()
     status.require("start", entry, state)
+    notices = _listen(entry) if b"NOTIFY_SOCKET" in posix.environ else None
     release(entry, state)
     if "poststart" in state["hooks"]:
         _run_poststart(state)
     posix.close(lock)
+    if notices is not None:
+        _wait_until_ready(notices, state)
+
+
+def _listen(entry: Entry) -> Notices | None:
+    """Listen for what the payload has to say to the caller's service manager.
+
+    Raises:
+        RuntimeFailure: the address of the manager is unknown, or the socket cannot be made.
+    """
+    from pyruntime.container import notify
+
+    manager = notify.address(posix.environ)
+    return notify.heard(entry, manager) if manager else None
+
+
+def _wait_until_ready(notices: Notices, state: State) -> None:
+    """Stay until the payload is ready or has ended, as runc does."""
+    pidfd = pidfds.open_process(state["pid"], state["start_time"])
+    if pidfd is not None:
+        notices.wait(state["pid"], pidfd)
 
 
 def release(entry: Entry, state: State) -> None:

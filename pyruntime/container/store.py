@@ -7,6 +7,7 @@
       traces            what outside of the directory is the container's: [cgroup, host mount,
                         groups of resctrl...]; cgroup and groups are noted before they are made,
                         the mount as soon as it has its id, so that nothing is lost if all else is
+      notify/           only where NOTIFY_SOCKET was set: seen by the container (notify.py)
       exec.fifo         `start` writes the go here; exists while the container is created
       exec.result       the native program tells `start` here how it ended
       lock              held (flock) by create, start, update and delete, never by state or kill,
@@ -186,13 +187,27 @@ class Entry:
             except FileNotFoundError:
                 return
             try:
-                for name in posix.listdir(directory):
-                    posix.unlink(name, dir_fd=directory)
+                _empty(directory)
                 posix.rmdir(self.directory)
             except FileNotFoundError:
                 return
             finally:
                 posix.close(directory)
+
+
+def _empty(directory: int) -> None:
+    """Remove what lies in an open directory; of others there is only that of notify.py."""
+    for name in posix.listdir(directory):
+        try:
+            posix.unlink(name, dir_fd=directory)
+        except IsADirectoryError:
+            flags = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | _CLOEXEC
+            below = posix.open(name, flags, dir_fd=directory)
+            try:
+                _empty(below)
+            finally:
+                posix.close(below)
+            posix.rmdir(name, dir_fd=directory)
 
 
 def _is_whole(state: object) -> bool:

@@ -32,7 +32,7 @@
 
 One SEQPACKET pair, one message a packet: a word and, after a space, a text. The child sits among
 hostile files, so the parent knows only these words, cuts at `LONGEST`, and takes from the child
-no path, no structure and no descriptor.
+no path, no structure and no descriptor. A terminal's master has a line of its own (console.py).
 """
 
 from __future__ import annotations

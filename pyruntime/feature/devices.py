@@ -222,3 +222,27 @@ def verify_null(node: int) -> None:
         RuntimeFailure: it is something else.
     """
     verify(node, _default(*words.DEFAULT_DEVICES[0]))
+
+
+def replace_null(root: int) -> None:
+    """Put the container's /dev/null in the place of the caller's on descriptors 0 to 2.
+
+    An open file of the caller's /dev would keep a way to a mount of the host.
+
+    Raises:
+        KernelError: it cannot be opened.
+        RuntimeFailure: it is something else.
+    """
+    for number in range(3):
+        try:
+            known = posix.fstat(number)
+        except OSError:
+            continue
+        is_device = known.st_mode & _FORMAT == _TYPES["c"]
+        if is_device and known.st_rdev == posix.makedev(1, 3):
+            posix.close(open_null(root))
+            with doing("open the container's", "/dev/null"):
+                null = path.resolve(root, "/dev/null", posix.O_RDWR | posix.O_NOFOLLOW)
+                verify_null(null)  # it may have been exchanged since the look at it
+                posix.dup2(null, number)
+                posix.close(null)

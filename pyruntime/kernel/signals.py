@@ -12,8 +12,10 @@ import posix
 from pyruntime import errors
 from pyruntime.kernel import door
 
-HUP, INT, QUIT, KILL, TERM, CHLD, STOP, URG = 1, 2, 3, 9, 15, 17, 19, 23
+HUP, INT, QUIT, KILL, TERM, CHLD, CONT, STOP = 1, 2, 3, 9, 15, 17, 18, 19
+TTIN, TTOU, URG, WINCH = 21, 22, 23, 28
 LAST = 64
+EVERYTHING = tuple(range(1, LAST + 1))
 # Two are the C library's own.
 RTMIN, RTMAX = 34, 64
 NAMES = (
@@ -23,7 +25,7 @@ NAMES = (
 )  # fmt: skip
 ALSO = {"IOT": 6, "CLD": 17, "POLL": 29, "RTMIN": RTMIN, "RTMAX": RTMAX}
 
-_SIG_BLOCK, _SIG_SETMASK = 0, 2
+_SIG_BLOCK, _SIG_UNBLOCK, _SIG_SETMASK = 0, 1, 2
 _SIG_IGN = 1
 _MASK_SIZE = 8
 _ACTION_SIZE = 32  # of the kernel's struct sigaction; all zero is SIG_DFL
@@ -56,6 +58,25 @@ def block(numbers: tuple[int, ...]) -> None:
     door.call("rt_sigprocmask", _SIG_BLOCK, _mask(numbers), None, _MASK_SIZE)
 
 
+def unblock(numbers: tuple[int, ...]) -> None:
+    """Let signals do again what they do."""
+    door.call("rt_sigprocmask", _SIG_UNBLOCK, _mask(numbers), None, _MASK_SIZE)
+
+
+def descriptor(numbers: tuple[int, ...]) -> int:
+    """Return a descriptor that can be read when one of these (blocked) signals has come.
+
+    Raises:
+        OSError: no descriptors left.
+    """
+    return door.call("signalfd4", -1, _mask(numbers), _MASK_SIZE, _SFD_CLOEXEC)
+
+
+def told(source: int) -> int:
+    """Read the number of a signal from what `descriptor` returned; waits for one."""
+    return posix.read(source, _INFO_SIZE)[0]
+
+
 def watch() -> int:
     """Block what asks a program to end, and return a descriptor that can be read when it has come.
 
@@ -66,7 +87,7 @@ def watch() -> int:
     """
     asking = tuple(number for number in _ENDING if not _is_ignored(number))
     block(asking)
-    return door.call("signalfd4", -1, _mask(asking), _MASK_SIZE, _SFD_CLOEXEC)
+    return descriptor(asking)
 
 
 def _is_ignored(number: int) -> bool:
@@ -122,4 +143,4 @@ def wait_readable(descriptor: int, ending: int) -> None:
 
 def interruption(ending: int) -> Interrupted:
     """Return what to raise for the signal that can be read from `ending`."""
-    return Interrupted(posix.read(ending, _INFO_SIZE)[0])
+    return Interrupted(told(ending))

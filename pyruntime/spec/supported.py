@@ -13,23 +13,16 @@ if TYPE_CHECKING:
 
     from pyruntime.spec.shapes import Config
 
-# A key counts as wished when it holds something: not null, false, "", 0 or empty.
-_PROCESS = ("terminal",)
 
 
 def wanting(config: Config) -> list[str]:
-    """Return the keys of a valid configuration that cannot be obeyed yet: `process.terminal`."""
+    """Return the keys of a valid configuration that cannot be obeyed yet."""
     linux: Any = config.get("linux", {})
-    found = _wished(config.get("process", {}), "process", _PROCESS)
-    found += _mounts(config)
+    found = _mounts(config)
     found += ["linux.namespaces type user with a path"] if _joins_user(linux) else []
     if is_unit(linux.get("cgroupsPath", "")):
         found.append("linux.cgroupsPath of the form slice:prefix:name")
     return found
-
-
-def _wished(block: Any, name: str, keys: tuple[str, ...]) -> list[str]:
-    return [f"{name}.{key}" for key in keys if block.get(key)]
 
 
 def _joins_user(linux: Any) -> bool:

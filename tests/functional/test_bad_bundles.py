@@ -145,10 +145,6 @@ IMPOSSIBLE = {
         "make the device /etc/file: the rootfs has something else of that name; remove it from the image or mount a tmpfs on /dev",
     ),
 }  # fmt: skip
-# Refused by name until their issue is built: (pointer, value, name).
-WAITING = {
-    "terminal, stdin no tty, foreground": ("/process/terminal", True, "process.terminal"),
-}  # fmt: skip
 # Rows that a test in another file of this directory tries.
 ELSEWHERE = {
     "args /nosuch, nosuchcmd, /etc": "test_process::test_a_program_that_cannot_run_is_told_as_engines_know_it",
@@ -163,6 +159,8 @@ ELSEWHERE = {
     "masks without mount ns": "test_rootfs::test_masks_need_a_mount_namespace",
     "memory.kernelTCP on cg2": "test_limits::test_what_version_2_has_not_is_warned_of_by_name",
     "controller missing on cg2": "test_limits::test_a_controller_of_version_1_is_named_with_the_cure",
+    "terminal, stdin no tty, foreground": "test_terminal::test_without_a_terminal_it_says_so_and_makes_nothing",
+    "terminal, -d, no socket": "test_console_socket::test_a_terminal_without_a_socket_is_refused",
     "config.json broken": "test_wrong_input::test_a_file_that_is_no_configuration",
     "config.json or bundle absent": "test_wrong_input::test_a_command_line_that_cannot_be_followed",
 }
@@ -211,12 +209,6 @@ def test_what_cannot_be_done_is_refused_with_the_reason(message, bundle, pointer
     put(bundle.config, pointer, value)
     assert message() == words
     assert (bundle.rootfs / "etc/file").read_text() == ""
-
-
-@pytest.mark.parametrize(("pointer", "value", "name"), WAITING.values(), ids=WAITING)
-def test_what_waits_is_refused_by_name(message, bundle, pointer, value, name):
-    put(bundle.config, pointer, value)
-    assert message() == f"{name} is not supported yet"
 
 
 def test_unknown_keys_are_accepted_everywhere_and_change_nothing(bundle, runtime):

@@ -96,7 +96,7 @@ def test_the_verdict_counts_each_reason():
     waiting = [act for act in found.acts if act.cannot == "not supported yet"]
     assert verdict[0] == f"These are {len(found.acts) - len(waiting)} steps; none was taken."
     assert verdict[1].startswith("create would refuse the bundle, since these are not supported yet: ")
-    assert "process.terminal" in verdict[1]
+    assert "mount option idmap" in verdict[1]
     assert "5 steps could not be taken here: is missing." in verdict
     config = configs.small()
     config["process"]["args"] = ["/bin/sh"]

@@ -40,11 +40,20 @@ def test_a_descriptor_that_the_caller_has_not_opened_is_refused(opened, count, m
 def test_sockets_count_and_come_before_the_others():
     given = caller(3, 4, 5, LISTEN_PID=SELF, LISTEN_FDS=b"2")
     assert activation.listening(given) == 2
-    assert activation.words(given) == ["LISTEN_FDS=2", "LISTEN_PID=1"]
+    assert activation.words(given) == ["LISTEN_FDS=2"]
+    assert activation.addressed(activation.words(given)) == ["LISTEN_FDS=2", "LISTEN_PID=1"]
+    assert activation.addressed(["A=b"], 7) == ["A=b"]
     assert activation.kept(given, 0) == 2
     assert activation.kept(given, 1) == 3
     with pytest.raises(errors.UsageError, match="no open descriptor 6"):
         activation.kept(given, 2)
+
+
+def test_the_names_of_sockets_are_handed_on():
+    given = caller(3, 4, LISTEN_PID=SELF, LISTEN_FDS=b"2", LISTEN_FDNAMES=b"a:b")
+    assert activation.addressed(activation.words(given), 7) == [
+        "LISTEN_FDS=2", "LISTEN_FDNAMES=a:b", "LISTEN_PID=7"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

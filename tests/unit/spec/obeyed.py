@@ -43,6 +43,7 @@ _PERSONALITY = "functional/test_attributes::test_the_personality_is_the_one_of_t
 _MEMORY = "functional/test_attributes::test_memory_comes_from_where_the_config_says"
 _NETWORK = "functional/test_net_devices::test_a_device_moves_with_its_addresses_and_is_up"
 _CLASS = "functional/test_rdt::test_a_named_group_is_made_written_in_order_and_stays"
+_SIZE = "functional/test_console_socket::test_the_size_is_set_before_the_master_is_sent"
 _MAPS = "functional/test_user_namespace::test_the_maps_are_those_of_the_config"
 _READ_BACK = "guest/test_limits::test_a_limit_reads_back_from_the_kernel"
 _VERSION_1 = "guest/test_limits::test_what_version_2_has_not_is_warned_of_by_name_and_the_rest_obeyed"
@@ -76,6 +77,8 @@ TESTED = {
     **_below("/process/capabilities",
              ("", "bounding", "effective", "inheritable", "permitted", "ambient"), _SETS),
     "/process/noNewPrivileges": _SETS,
+    "/process/terminal": "functional/test_terminal::test_a_shell_talks_with_whom_is_at_the_terminal",
+    **_below("/process/consoleSize", ("", "height", "width"), _SIZE),
     "/process/oomScoreAdj": "functional/test_process::test_the_oom_score_is_set_when_given",
     **_below("/process/scheduler", ("", "policy", "nice"), _SCHEDULED),
     **_below("/process/scheduler", ("priority", "flags"), _REAL_TIME),
@@ -178,7 +181,6 @@ TESTED = {
 }  # fmt: skip
 
 WAITING = {
-    "/process/terminal": "process.terminal",
     # --- id maps of mounts ---
     **_below("/mounts/uidMappings", _IDS, "mounts[].uidMappings"),
     **_below("/mounts/gidMappings", _IDS, "mounts[].gidMappings"),
@@ -189,12 +191,10 @@ WAITING = {
 WAITING_WORDS = {"linux.namespaces type user with a path", "mount option idmap"}
 
 _WINDOWS = "functional/test_other_keys::test_what_is_for_windows_is_ignored"
-_SIZE = "functional/test_other_keys::test_the_size_of_no_terminal_is_ignored"
 _EXEC = "functional/test_other_keys::test_the_processors_of_exec_are_not_those_of_the_init"
 IGNORED = {
     "/process/commandLine": _WINDOWS,
     "/process/user/username": _WINDOWS,
-    **_below("/process/consoleSize", ("", "height", "width"), _SIZE),  # until there are terminals
     **_below("/process/execCPUAffinity", ("", "initial", "final"), _EXEC),  # until there is exec
 }
 

@@ -124,7 +124,7 @@ def without_pids(monkeypatch):
 
 def wrong():
     config = configs.small() | {"ociVersion": "1.4.0", "hostnam": "a"}
-    config["process"] |= {"cwd": "x", "args": [], "terminal": True}
+    config["process"] |= {"cwd": "x", "args": []}
     config["process"]["user"]["uid"] = "0"
     config["process"]["scheduler"] = {"policy": "SCHED_FOO"}
     config["linux"]["resources"] = {"pids": {"limit": 5}}

@@ -15,7 +15,6 @@ BIND = {"destination": "/a", "source": "/b"}
 @pytest.mark.parametrize(
     ("pointer", "value", "name"),
     [
-        ("/process/terminal", True, "process.terminal"),
         ("/linux/cgroupsPath", "system.slice:a:b", "linux.cgroupsPath of the form slice:prefix:name"),
         ("/mounts", [BIND | {"options": ["bind"], "uidMappings": IDS, "gidMappings": IDS}],
          "mounts[].uidMappings is not supported yet; mounts[].gidMappings"),
@@ -52,6 +51,7 @@ def test_all_of_them_are_told_in_one_line(monkeypatch):
     ("pointer", "value"),
     [
         ("/process/terminal", False),
+        ("/process/terminal", True),
         ("/process/consoleSize", {"height": 1, "width": 2}),
         ("/process/execCPUAffinity", {"initial": "0", "final": "1"}),
         ("/process/apparmorProfile", "a"),
