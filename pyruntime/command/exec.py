@@ -60,7 +60,7 @@ def _handed_over(line: Line) -> tuple[int, list[str]]:
     from pyruntime.container import activation, caller
 
     noted = caller.note()
-    return activation.kept(noted, preserve), activation.words(noted)
+    return activation.kept(noted, preserve), activation.addressed(activation.words(noted))
 
 
 def _cgroup(paths: list[str]) -> str:

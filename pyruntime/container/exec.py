@@ -28,6 +28,7 @@ from pyruntime.spec import execprocess, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
     from collections.abc import Callable
     from typing import Any, NoReturn
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from pyruntime.container.execgifts import Agent, Gifts
     from pyruntime.spec.shapes import Config, Process
 
-_EVERYTHING = tuple(range(1, signals.LAST + 1))
 _ARGV = ["pyruntime", "exec"]
 _EBUSY = 16
 # Keys of the process and of linux for which execgifts.py is loaded.
@@ -103,13 +103,19 @@ def enter(
     way = entrance.Entrance(saved)
     order = _gather(way, asked, wishes)
     more = _add(order, way, config, asked, f"{root}/@seccomp")
-    signals.block(_EVERYTHING)  # for good: the status is the payload's
+    signals.block(signals.EVERYTHING)  # for good: the status is the payload's
+    master = listener = None
     try:
+        if asked.get("terminal") or wishes.console_socket or wishes.pidfd_socket:
+            from pyruntime.container import execterminal
+
+            master, listener = execterminal.offer(order, way, asked, wishes)
         pid = _begin(way, order, wishes, *more)
     except errors.RuntimeFailure as failure:
         raise way.explain(failure) from None
-    _announce(pid, wishes)
-    return 0 if wishes.detach else _attend(pid)
+    pidfd = posix.pidfd_open(pid, 0)
+    _announce(pid, pidfd, wishes, listener)
+    return 0 if wishes.detach else _attend(pid, pidfd, master)
 
 
 def _warn(warning: str) -> None:
@@ -261,20 +267,28 @@ def _reap(pid: int) -> None:
         return
 
 
-def _announce(pid: int, wishes: Wishes) -> None:
+def _announce(pid: int, pidfd: int, wishes: Wishes, listener: _socket.socket | None) -> None:
     """Tell the engine of the process; one that it could not be told of is ended."""
-    if not wishes.pid_file:
-        return
     try:
-        pidfile.write(wishes.pid_file, pid)
+        if listener is not None:
+            from pyruntime.container import pidfdsocket
+
+            pidfdsocket.send(listener, pidfd, pidfdsocket.ENTERED)
+        if wishes.pid_file:
+            pidfile.write(wishes.pid_file, pid)
     except errors.KernelError:
-        pidfd = posix.pidfd_open(pid, 0)
         pidfds.send_signal(pidfd, signals.KILL)
         posix.waitpid(pid, 0)
         raise
 
 
-def _attend(pid: int) -> int:
+def _attend(pid: int, pidfd: int, master: int | None) -> int:
+    """Stay until the process has ended; one whose terminal nobody can attend is ended."""
     from pyruntime.container import foreground
 
-    return foreground.attend(pid, posix.pidfd_open(pid, 0))
+    try:
+        return foreground.attend(pid, pidfd, master)
+    except errors.KernelError:
+        pidfds.send_signal(pidfd, signals.KILL)
+        posix.waitpid(pid, 0)
+        raise
