@@ -210,14 +210,26 @@ def test_sockets_of_the_service_manager_come_first(
 ):
     script = f"{LISTING}; env > /journal/env; cat <&3 > /journal/three; cat <&4 > /journal/four"
     bundle.config["process"]["args"] = ["sh", "-c", script]
-    prologue = "export LISTEN_PID=$$ LISTEN_FDS=2;"
+    prologue = "export LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=web:admin;"
     flags = ["--preserve-fds", str(preserve)]
     worked(by_shell(launcher, containers, bundle, prologue, *flags, **handing(*files)))
     words = (journal / "env").read_text().split()
-    assert {"LISTEN_FDS=2", "LISTEN_PID=1"} <= set(words)
+    assert {"LISTEN_FDS=2", "LISTEN_PID=1", "LISTEN_FDNAMES=web:admin"} <= set(words)
     numbers = set(range(5 + preserve))
     assert descriptors(journal).keys() == numbers
     assert (journal / "three").read_text() + (journal / "four").read_text() == "threefour"
+
+
+def test_sockets_are_addressed_to_the_payload_where_it_has_another_pid(
+    launcher, containers, bundle, journal, files
+):
+    """sd_listen_fds(3) heeds them only if LISTEN_PID is its own pid, which is 1 in a new namespace."""
+    spaces = bundle.config["linux"]["namespaces"]
+    spaces[:] = [entry for entry in spaces if entry["type"] != "pid"]
+    bundle.config["process"]["args"] = ["sh", "-c", "echo $$ $LISTEN_PID > /journal/pids"]
+    worked(by_shell(launcher, containers, bundle, "export LISTEN_PID=$$ LISTEN_FDS=2;", **handing(*files)))
+    own, told = (journal / "pids").read_text().split()
+    assert own == told != "1"
 
 
 @pytest.mark.parametrize("prologue", ["LISTEN_PID=1", "LISTEN_PID=", "LISTEN_PID=$(($$ + 1))"])
