@@ -72,6 +72,8 @@ class Screen:
                 self.text += os.read(self.master, 4096).decode(errors="replace")
             if time.monotonic() > limit:
                 pytest.fail(f"no end; last seen: {self.text!r}")
+        while select.select([self.master], [], [], 0)[0]:  # what it has written last
+            self.text += os.read(self.master, 4096).decode(errors="replace")
         return self.process.returncode
 
     def close(self):

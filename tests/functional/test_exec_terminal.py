@@ -124,7 +124,8 @@ def test_a_pidfd_of_it_is_sent(held, runtime, launcher, containers, listener, fl
     assert text == b"setns"
     told = Path(f"/proc/self/fdinfo/{pidfd}").read_text()
     pid = next(int(line.split()[1]) for line in told.splitlines() if line.startswith("Pid:"))
-    assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\x001000\x00"
+    command = inside.eventually(Path(f"/proc/{pid}/cmdline").read_bytes)  # empty while it is executed
+    assert command == b"sleep\x001000\x00"
     signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     assert born.wait(90) == (0 if flags else 137)
 
