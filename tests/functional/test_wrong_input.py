@@ -36,8 +36,8 @@ ASKED = {  # what the configuration asks for: (path to it, value, words of the e
     "an unknown seccomp action": (
         "linux.seccomp", {"defaultAction": "SCMP_ACT_FOO"}, "/linux/seccomp/defaultAction",
     ),
-    "what is not built": (
-        "linux.resources.cpu", {"shares": 5}, "linux.resources.cpu is not supported yet",
+    "a limit of a controller that is missing": (
+        "linux.resources.unified", {"nosuch.max": "1"}, "controller nosuch is not available in ",
     ),
     "a root that is missing": ("root.path", "nosuch", "invalid rootfs: "),
     "a root that is a file": ("root.path", "config.json", "invalid rootfs: "),
