@@ -146,3 +146,21 @@ def test_exec_takes_standard_input_and_is_where_the_container_is(podman, sleepin
 
 def test_exec_of_a_program_that_is_missing_gives_127(podman, sleeping):
     assert podman("exec", sleeping, "/no/such/program").returncode == 127
+
+
+def test_limits_are_those_of_the_cgroup(podman, image):
+    words = ["--memory", "64m", "--pids-limit", "50", "--cpus", "0.5"]
+    script = "cd /sys/fs/cgroup; cat memory.max pids.max cpu.max"
+    assert well(podman("run", "--rm", *words, "--network", "none", image, "sh", "-c", script)).splitlines() == [
+        str(64 << 20), "50", "50000 100000"
+    ]  # fmt: skip
+
+
+def test_pause_update_and_stats_of_one_that_runs(podman, sleeping):
+    well(podman("pause", sleeping))
+    assert inspected(podman, sleeping)["State"]["Status"] == "paused"
+    well(podman("unpause", sleeping))
+    well(podman("update", "--pids-limit", "77", sleeping))
+    assert well(podman("exec", sleeping, "cat", "/sys/fs/cgroup/pids.max")) == "77\n"
+    (told,) = json.loads(well(podman("stats", "--no-stream", "--format", "json", sleeping)))
+    assert told["pids"] == "1"
