@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pyruntime import errors
 from pyruntime.command import grammar
 
 TYPE_CHECKING = False
@@ -50,10 +49,8 @@ def drivers(line: Line) -> tuple[str, str]:
     Raises:
         Unsupported: the driver is not built yet.
     """
-    if "systemd_cgroup" in line.settings:
-        raise errors.Unsupported("--systemd-cgroup is not supported yet")
     driver = str(line.settings.get("cgroup_manager", "cgroupfs"))
-    if driver == "systemd":
-        raise errors.Unsupported(f"--cgroup-manager {driver} is not supported yet")
+    if "systemd_cgroup" in line.settings:
+        driver = "systemd"
     given = str(line.settings.get("rootless", "")).lower()
     return driver, {"1": "true", "t": "true", "0": "false", "f": "false"}.get(given, given)

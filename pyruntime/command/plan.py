@@ -31,7 +31,7 @@ With `--format json` standard output is one document:
 
 from __future__ import annotations
 
-from pyruntime import errors, jsonfile
+from pyruntime import jsonfile
 from pyruntime.command import create, validate
 from pyruntime.container import awaited, forecast, steps, surroundings
 from pyruntime.container import create as creation
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from pyruntime.container.surroundings import Surroundings
 
 ID = "ID"
-_WISHES = Wishes(no_pivot=False, no_new_keyring=False, preserve=0, waits=True)
 _CGROUPS = "/sys/fs/cgroup"
 # What each phase is called, and whose it is: what others do in it bears their name.
 _HEADINGS = {
@@ -92,7 +91,7 @@ def perform(line: Line, root: str) -> tuple[str, int]:
     if report.problems:
         return validate.told(report, form), 1
     place, wishes = creation.place(bundle), _wishes(line)
-    made = prospect(config, place, root, hosts.look(), _unsupported(line), wishes=wishes)
+    made = prospect(config, place, root, hosts.look(), wishes=wishes)
     made.warnings = [validate.placed(*warning) for warning in report.warnings]
     made.warnings += [
         said for said in made.plan.warnings if said not in made.warnings and not _is_known(said)
@@ -106,19 +105,9 @@ def _is_known(warning: str) -> bool:
     return bool(listed) and not any(name in capabilities.NUMBERS for name in listed)
 
 
-def _unsupported(line: Line) -> list[str]:
-    """Return the options of the command line for which create would refuse."""
-    try:
-        create.drivers(line)
-    except errors.Unsupported as refusal:
-        return [refusal.say().removesuffix(" is not supported yet")]
-    return []
-
-
 def _wishes(line: Line) -> Wishes:
     """Return the wishes of a create with the same global options."""
-    disabled = line.settings.get("cgroup_manager") == "disabled"
-    cgroups = "disabled" if disabled else "cgroupfs"
+    cgroups, _ = create.drivers(line)
     return Wishes(no_pivot=False, no_new_keyring=False, preserve=0, waits=True, cgroups=cgroups)
 
 
@@ -127,9 +116,9 @@ def prospect(
     bundle: str,
     root: str,
     host: Host,
-    options: list[str],
     look: Callable[[Plan, Host, str], Surroundings] = surroundings.look,
-    wishes: Wishes = _WISHES,
+    *,
+    wishes: Wishes,
 ) -> Prospect:
     """Work out a valid configuration, and what would be in the way.
 
@@ -138,11 +127,10 @@ def prospect(
         bundle: its directory, absolute.
         root: directory of the containers' state.
         host: the machine's facts.
-        options: of the command line, for which create would refuse.
         look: what looks at the rest of the machine.
         wishes: the flags of the create.
     """
-    waiting = awaited.plan(config, options)
+    waiting = awaited.plan(config)
     plan = Plan(awaited.without(config, waiting), _able(host), ID, bundle, wishes)
     around = look(plan, host, root)
     acts = forecast.Forecast(plan, around, waiting, root).acts()

@@ -14,12 +14,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 NOT_YET = "not supported yet"
-_UNIT = "linux.cgroupsPath"
 _USER = "linux.namespaces type user with a path"
 # Where a key belongs in the plan (forecast.py), by how its name begins.
 _PLACES = (
-    (_UNIT, "cgroup"),
-    ("--", "cgroup"),  # an option of the command line that chooses who makes it
     ("linux.namespaces", "namespaces"),
 )
 
@@ -35,24 +32,21 @@ class AwaitedStep(Step):
     def describe(self) -> str:
         """Name the key and what it asks for."""
         told = _said(self.wish)
-        told += " (slice:prefix:name, a unit of systemd)" if self.key == _UNIT else ""
         return f"obey {self.key}" + (f": {told}" if told else "")
 
 
-def plan(config: Any, options: list[str]) -> list[AwaitedStep]:
+def plan(config: Any) -> list[AwaitedStep]:
     """Return a step for each key of a valid config that cannot be obeyed yet.
 
     Args:
         config: of any valid shape.
-        options: of the command line that cannot be obeyed either.
     """
-    found = [AwaitedStep(name, _place(name)) for name in options]
+    found: list[AwaitedStep] = []
     for name in supported.wanting(config):
         if name.startswith(("mount option ", "mounts[].")):
             found += _of_mounts(config, name)
         else:
-            key = _UNIT if name.startswith(_UNIT) else name
-            found.append(AwaitedStep(key, _place(key), _value(config, key)))
+            found.append(AwaitedStep(name, _place(name), _value(config, name)))
     return found
 
 

@@ -73,12 +73,14 @@ class Claim(store.Entry):
         """Note what will exist outside of the directory, before it does.
 
         Args:
-            state: of the container; its cgroup, its mount on the host, its groups of resctrl.
+            state: of the container; its cgroup with the unit that it belongs to, its mount on the
+                host, its groups of resctrl.
 
         Raises:
             KernelError: it cannot be written.
         """
-        told = [state["cgroup"], state["mounted"], *state.get("resctrl", ())]
+        unit = state.get("unit", "")
+        told = [state["cgroup"], unit, state["mounted"], *state.get("resctrl", ())]
         self.write("traces", jsonfile.encode(told).encode("utf-8"))
 
     def make_fifos(self) -> tuple[int, int]:
@@ -124,7 +126,7 @@ def first_state(plan: Plan) -> State:
     now = time.time_ns()
     seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 10**9))
     config = plan.config
-    return {
+    state: State = {
         "format": store.FORMAT,
         "ociVersion": _OCI_VERSION,
         "id": plan.id,
@@ -144,3 +146,6 @@ def first_state(plan: Plan) -> State:
             if name in ("poststart", "poststop") and wishes
         },
     }
+    if plan.cgroup.unit:
+        state["unit"] = plan.cgroup.unit
+    return state

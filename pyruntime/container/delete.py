@@ -87,7 +87,8 @@ def remove(entry: Entry, saved: State, by: Caller | None = None) -> None:
     Raises:
         RuntimeFailure: something cannot be removed; the state stays, so that it can be tried again.
     """
-    _clear(saved["cgroup"], saved["mounted"], leftovers=not saved["private_pid"])
+    unit = saved.get("unit", "")
+    _clear(saved["cgroup"], unit, saved["mounted"], leftovers=not saved["private_pid"])
     if "resctrl" in saved:
         _remove_groups(saved["resctrl"])
     entry.remove()
@@ -104,8 +105,8 @@ def remove_traces(entry: Entry) -> None:
     Raises:
         RuntimeFailure: something cannot be removed.
     """
-    directory, mounted, groups = entry.traces()
-    _clear(directory, mounted, leftovers=True)
+    directory, unit, mounted, groups = entry.traces()
+    _clear(directory, unit, mounted, leftovers=True)
     if groups:
         _remove_groups(groups)
     entry.remove()
@@ -129,9 +130,13 @@ def _was_removed(directory: str) -> bool:
     return True
 
 
-def _clear(directory: str, mounted: str, *, leftovers: bool) -> None:
+def _clear(directory: str, unit: str, mounted: str, *, leftovers: bool) -> None:
     """End what runs in the cgroup, remove it, take off what was mounted on the host."""
-    if directory and not _was_removed(directory):
+    if unit:
+        from pyruntime.feature.cgroup import systemd
+
+        systemd.clear(unit, directory, leftovers=leftovers)
+    elif directory and not _was_removed(directory):
         from pyruntime.feature.cgroup import removal
 
         if leftovers:

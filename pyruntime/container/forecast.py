@@ -80,15 +80,17 @@ class Forecast:
 
 def _prepare(told: Forecast) -> Told:
     """Tell what parent.Birth._prepare does, and the claim before it."""
-    plan, directory = told.plan, f"{told.root}/{told.plan.id}"
+    plan, rootfs = told.plan, told.plan.rootfs.directory
     yield from told.wait_for("first")
-    rootfs = plan.rootfs.directory
     yield PARENT, Deed("rootfs", f"see that {rootfs} is a directory", path=rootfs)
     if plan.mount_label:
         said = f"see that SELinux is on, to label mounts {plan.mount_label}"
         yield PARENT, Deed("selinux", said)
-    said = f"claim the id by the directory {directory}, lock it and copy config.json there"
+    said = (
+        f"claim the id by the directory {told.root}/{plan.id}, lock it and copy config.json there"
+    )
     yield PARENT, Deed("claim", said, path=told.root)
+    yield from ((PARENT, step) for step in plan.cgroup.parts()[0])
     if plan.filter:
         yield PARENT, plan.filter
         yield PARENT, _program(told)
@@ -105,8 +107,7 @@ def _prepare(told: Forecast) -> Told:
         said = f"open the {kind} namespace {where}, to be joined"
         yield PARENT, Deed("namespace", said, path=where)
     yield PARENT, Deed("player", "put the native program into a sealed memory file")
-    awaited = list(told.wait_for("cgroup"))
-    yield from awaited or [(PARENT, plan.cgroup)]
+    yield from ((PARENT, step) for step in plan.cgroup.parts()[1])
     yield from ((PARENT, step) for step in plan.restrictions())
     if plan.rootfs.change == "chroot":
         yield PARENT, _attach(plan, "on the host, ")
@@ -199,11 +200,10 @@ def _settle(told: Forecast) -> Told:
 
 def _isolate(plan: Plan) -> Step:
     wish = plan.rootfs.propagation
+    kind = "private" if wish in _FIRM else "slaves, so that none reaches the host"
+    said = f"make all mounts {kind}"
     if wish.endswith("shared"):
         said = f"make all mounts {wish}, but the one that holds the rootfs private"
-    else:
-        kind = "private" if wish in _FIRM else "slaves, so that none reaches the host"
-        said = f"make all mounts {kind}"
     return Deed("isolate", said)
 
 
@@ -276,8 +276,8 @@ def _start(told: Forecast) -> Told:
 
 def _delete(told: Forecast) -> Told:
     """Tell what delete.remove does."""
-    where = f"{told.root}/{told.plan.id}"
-    yield DELETE, Deed("remove", f"remove the cgroup and {where}, with all that is left in them")
+    said = f"{told.plan.cgroup.removal} and {told.root}/{told.plan.id}"
+    yield DELETE, Deed("remove", f"{said}, with all that is left in them")
     for hook in told.hooks("poststop"):
         yield DELETE, hook
 

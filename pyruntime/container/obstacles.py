@@ -29,6 +29,7 @@ from pyruntime.feature import (
 )
 from pyruntime.feature.cgroup import devices as device_rules
 from pyruntime.feature.cgroup import filesystem as cgroup
+from pyruntime.feature.cgroup import unit
 from pyruntime.feature.cgroup.limits import WriteStep
 from pyruntime.feature.rlimits import LimitStep
 from pyruntime.feature.step import Step
@@ -109,9 +110,8 @@ def _namespaces(step: Any, _plan: Plan, around: Surroundings) -> str:
 
 
 def _cgroup(step: Any, _plan: Plan, around: Surroundings) -> str:
-    if not around.host.cgroup_root:
-        return "no cgroup v2 hierarchy is mounted at /sys/fs/cgroup or below it"
-    return around.faults.get(step.directory, "")
+    missing = "no cgroup v2 hierarchy is mounted at /sys/fs/cgroup or below it"
+    return around.faults.get(step.directory, "") if around.host.cgroup_root else missing
 
 
 def _device_rules(step: Any, _plan: Plan, around: Surroundings) -> str:
@@ -225,9 +225,8 @@ def _capset(_step: Any, plan: Plan, around: Surroundings) -> str:
 
 
 def _ioprio(step: Any, _plan: Plan, around: Surroundings) -> str:
-    if step.arguments[2] >> _IOPRIO_CLASS_SHIFT != _IOPRIO_CLASS_RT:
-        return ""
-    if around.nested or _lacks(around, "CAP_SYS_ADMIN"):
+    realtime = step.arguments[2] >> _IOPRIO_CLASS_SHIFT == _IOPRIO_CLASS_RT
+    if realtime and (around.nested or _lacks(around, "CAP_SYS_ADMIN")):
         return _lacks(around, "CAP_SYS_NICE")
     return ""
 
@@ -294,5 +293,6 @@ _STEPS: dict[type, Callable[[Any, Plan, Surroundings], str]] = {
     steps.Call: _call,
     steps.Execute: _execute,
     sysctl.SysctlStep: _sysctl,
+    unit.ScopeStep: _cgroup,
     usernamespace.UserNamespaceStep: _user,
 }

@@ -54,7 +54,7 @@ class Birth:
         self.ending = ending
         self.undoing: list[tuple[Callable[[], object], bool]] = []  # and: acts on names
         self.pid = self.pidfd = -1
-        self.place = plan.cgroup.place()
+        self.place = plan.cgroup.place(ending)
         self.state = claim.first_state(plan)
         self.gifts = Gifts(self.state)
         self.gifts.parents += [each for each in (lock, ending) if each >= 0]
@@ -85,6 +85,8 @@ class Birth:
         plan, gifts = self.plan, self.gifts
         self.undoing.append((self.entry.remove, True))
         self.entry.trace(self.state)
+        self.undoing.append((self.place.unmake, True))
+        self.place.begin()
         self.entry.write("config.json", raw)
         if plan.filter:
             from pyruntime.feature import seccomp
@@ -118,7 +120,6 @@ class Birth:
     def _make_cgroup(self) -> None:
         """Make the cgroup with its limits and device rules, before anything can run in it."""
         plan, place = self.plan, self.place
-        self.undoing.append((place.unmake, True))
         place.make()
         cgroup.restrict(plan.cgroup, place.descriptor, plan.device_rules, plan.resources)
         if place.descriptor < 0:

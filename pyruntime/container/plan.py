@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pyruntime.feature.attributes import AttributeStep
     from pyruntime.feature.cgroup.devices import DeviceStep
     from pyruntime.feature.cgroup.filesystem import CgroupStep
+    from pyruntime.feature.cgroup.unit import ScopeStep
     from pyruntime.feature.clocks import ClocksStep
     from pyruntime.feature.confinement import LabelStep
     from pyruntime.feature.host import Host
@@ -55,9 +56,9 @@ class NameStep(Step):
 class Wishes:
     """What the caller asked for beside the config: the flags of create and run.
 
-    `cgroups` is who makes them ("cgroupfs", "disabled"), `rootless` whether to go on without one
-    that may not be made ("true", "false", else for a caller without root or in a user namespace).
-    `notify` is where a service manager listens, "" for none.
+    `cgroups` is who makes them ("cgroupfs", "systemd", "disabled"), `rootless` whether to go on
+    without one that may not be made ("true", "false", else for a caller without root or in a user
+    namespace). `notify` is where a service manager listens, "" for none.
     """
 
     __slots__ = (
@@ -104,7 +105,7 @@ class Plan:
         self.device_rules = device_rules.plan(resources.get("devices") or [])
         limited = any(resources.get(name) for name in _LIMITS)
         self.resources = _resources(resources, self.device_rules) if limited else []
-        self.cgroup = _cgroup(config, host, id, wishes, self.resources)
+        self.cgroup = _cgroup(config, host, id, wishes, self.resources, self.device_rules)
         self.mounts = mounts.plan(config, bundle, cgroup.shown(config, self.cgroup))
         if not self.namespaces.has("cgroup"):
             from pyruntime.feature import hostcgroups
@@ -191,8 +192,13 @@ def _cgroup(
     id: str,  # noqa: A002
     wishes: Wishes,
     resources: list[Step],
-) -> CgroupStep:
+    rules: DeviceStep,
+) -> CgroupStep | ScopeStep:
     """Plan the cgroup; who has limits cannot spare it."""
+    if wishes.cgroups == "systemd":
+        from pyruntime.feature.cgroup import unit
+
+        return unit.plan(config, host, id, rules)
     if wishes.cgroups == "disabled":
         from pyruntime.feature.cgroup import without
 

@@ -4,9 +4,10 @@
       state.json        written whole to another name and renamed, before the payload may run
       config.json       the bundle's, as it was at create
       resources.json    linux.resources as the last `update` left them; missing before the first
-      traces            what outside of the directory is the container's: [cgroup, host mount,
-                        groups of resctrl...]; cgroup and groups are noted before they are made,
-                        the mount as soon as it has its id, so that nothing is lost if all else is
+      traces            what outside of the directory is the container's: [cgroup, unit of
+                        systemd, host mount, groups of resctrl...]; all but the mount are noted
+                        before they are made, that one as soon as it has its id, so that nothing
+                        is lost if all else is
       notify/           only where NOTIFY_SOCKET was set: seen by the container (notify.py)
       exec.fifo         `start` writes the go here; exists while the container is created
       exec.result       the native program tells `start` here how it ended
@@ -148,16 +149,16 @@ class Entry:
         saved: State = state
         return saved
 
-    def traces(self) -> tuple[str, str, list[str]]:
-        """Return what `trace` noted: cgroup, host mount (empty for none), groups of resctrl."""
+    def traces(self) -> tuple[str, str, str, list[str]]:
+        """Return what `trace` noted: cgroup, unit, host mount ("" for none), groups of resctrl."""
         try:
             from pyruntime import jsonfile
 
             told = jsonfile.decode(self.read("traces").decode("utf-8", "replace"), "traces")
-            cgroup, mounted, *groups = told
+            cgroup, unit, mounted, *groups = told
         except (OSError, errors.RuntimeFailure, TypeError, ValueError):
-            return "", "", []
-        return str(cgroup), str(mounted), [str(group) for group in groups]
+            return "", "", "", []
+        return str(cgroup), str(unit), str(mounted), [str(group) for group in groups]
 
     def has(self, name: str) -> bool:
         """Tell whether a file of the directory exists."""

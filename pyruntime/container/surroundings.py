@@ -12,6 +12,7 @@ from pyruntime import errors, libraries
 from pyruntime.container import closed, player
 from pyruntime.feature import capabilities, confinement, seccomp_cache
 from pyruntime.feature import host as hosts
+from pyruntime.feature.cgroup import systemd
 from pyruntime.feature.host import Host
 from pyruntime.feature.step import Step
 
@@ -181,9 +182,12 @@ def _faults(plan: Plan, root: str) -> Iterator[tuple[str, str]]:
     for path in dict.fromkeys(_paths(plan)):
         if fault := _absent(path):
             yield path, fault
-    for path in (root, plan.cgroup.directory):
-        if fault := _unwritable(path):
-            yield path, fault
+    if fault := _unwritable(root):
+        yield root, fault
+    where = plan.cgroup.directory
+    fault = systemd.missing() if plan.cgroup.unit else where and _unwritable(where)
+    if fault:
+        yield where, fault
     for device in plan.network_devices:
         if not posix.access(f"/sys/class/net/{device.name}", posix.F_OK):
             yield device.name, "there is no such network device"
@@ -199,12 +203,12 @@ def _faults(plan: Plan, root: str) -> Iterator[tuple[str, str]]:
 def _limits_out_of_reach(plan: Plan) -> Iterator[tuple[str, str]]:
     """Yield the cgroup's files that are to limit something and could not be there."""
     if plan.resources and plan.cgroup.path:
-        from pyruntime.feature.cgroup import controllers
+        from pyruntime.feature.cgroup import controllers, filesystem
         from pyruntime.feature.cgroup.limits import WriteStep
 
         wanted = (each for each in plan.resources if isinstance(each, WriteStep) and not each.free)
         for file in dict.fromkeys(each.file for each in wanted):
-            if fault := controllers.foreseen(plan.cgroup, file):
+            if fault := controllers.foreseen(filesystem.located(plan.cgroup), file):
                 yield file, fault
 
 

@@ -70,6 +70,8 @@ def update(
         try:
             if change:
                 change.make(steps)
+                if "unit" in saved:
+                    _tell_systemd(saved["unit"], merged, steps, change)
             if l3_cache_schema or mem_bw_schema:
                 _change_class(entry, saved, config, (l3_cache_schema, mem_bw_schema), change)
         finally:
@@ -122,6 +124,27 @@ def _steps(present: Resources, merged: Resources, wish: Resources) -> list[Any]:
         wanted = _rules(merged)
         rules = wanted if wanted != _rules(present) else None
     return limits.plan(merging.asked(merged, wish), rules)
+
+
+def _tell_systemd(unit: str, merged: Resources, steps: list[Any], change: changing.Change) -> None:
+    """Have systemd note the new limits, too, then write them again: it rounds some of them.
+
+    Raises:
+        RuntimeFailure: it refuses one; the limits are as they were.
+    """
+    from pyruntime.feature.cgroup import properties, systemd
+
+    told = properties.of_limits(merged)
+    for each in steps:
+        if isinstance(each, device_rules.DeviceStep):
+            told += properties.of_devices(each)
+    try:
+        systemd.set_properties(unit, told)
+    except errors.RuntimeFailure:
+        change.undo()
+        raise
+    written = [each for each in steps if isinstance(each, limits.WriteStep)]
+    limits.apply(written, change.directory, change.cgroup)
 
 
 def _rules(resources: Resources) -> DeviceStep:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyruntime import errors, jsonfile
 from pyruntime.container.plan import Plan, Wishes
 from pyruntime.feature import capabilities
+from pyruntime.feature.cgroup import filesystem
 from pyruntime.feature.host import Host
 from pyruntime.spec import explain, report
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 # A machine on which everything is there: what is told is about the configuration alone.
 _HOST = Host(0, "/sys/fs/cgroup", "/", (6, 17), max(capabilities.NUMBERS.values()))
-_WISHES = Wishes(no_pivot=False, no_new_keyring=False, preserve=0, waits=True)
 
 
 def validate(config: Any, bundle: str) -> Report:
@@ -36,8 +36,16 @@ def validate(config: Any, bundle: str) -> Report:
 
 def _try_plan(config: Any, bundle: str, told: Report) -> None:
     """Work out the container as create does; what a plan refuses goes into the report."""
+    by_systemd = filesystem.is_unit((config.get("linux") or {}).get("cgroupsPath") or "")
+    wishes = Wishes(
+        no_pivot=False,
+        no_new_keyring=False,
+        preserve=0,
+        waits=True,
+        cgroups="systemd" if by_systemd else "cgroupfs",
+    )
     try:
-        plan = Plan(config, _HOST, "container", bundle, _WISHES)
+        plan = Plan(config, _HOST, "container", bundle, wishes)
     except errors.SpecError as refusal:
         told.problems += [
             explain.Finding(pointer, sentence, report.shown_at(config, pointer))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pyruntime.kernel import door
 
 _PROG_LOAD, _PROG_ATTACH, _PROG_DETACH, _PROG_GET_FD_BY_ID, _PROG_QUERY = 5, 8, 9, 13, 16
+_OBJ_GET_INFO_BY_FD = 15
+_INFO_SIZE, _NAME_AT, _NAME_SIZE = 80, 64, 16  # of struct bpf_prog_info, up to the name
 _PROG_TYPE_CGROUP_DEVICE = 15
 _CGROUP_DEVICE = 6
 _F_ALLOW_MULTI = 2
@@ -73,6 +75,22 @@ def open_program(number: int) -> int:
         OSError: ENOENT when it is gone, EPERM without CAP_SYS_ADMIN.
     """
     return _request(_PROG_GET_FD_BY_ID, _words(number, 0, 0))
+
+
+def name(program: int) -> str:
+    """Return the name that a program was loaded with, "" for none.
+
+    Args:
+        program: descriptor of the program.
+
+    Raises:
+        OSError: never in practice.
+    """
+    told = bytearray(_INFO_SIZE)
+    wish = _words(program, len(told)) + _pointer(told)
+    door.call("bpf", _OBJ_GET_INFO_BY_FD, wish, len(wish))
+    text = bytes(told[_NAME_AT : _NAME_AT + _NAME_SIZE]).rstrip(b"\0")
+    return text.decode("ascii", "replace")
 
 
 def attach(cgroup: int, program: int, replaced: int | None = None) -> None:

@@ -43,7 +43,8 @@ _COMMON = {
 }
 _X86_64 = {
     "read": 0, "write": 1, "close": 3, "mmap": 9, "rt_sigaction": 13, "rt_sigprocmask": 14,
-    "ioctl": 16, "socket": 41, "clone": 56, "execve": 59, "exit": 60, "wait4": 61, "fcntl": 72,
+    "ioctl": 16, "socket": 41, "connect": 42, "clone": 56, "execve": 59, "exit": 60, "wait4": 61,
+    "fcntl": 72,
     "getcwd": 79, "chdir": 80, "fchdir": 81, "umask": 95, "setgroups": 116, "setresuid": 117,
     "setresgid": 119, "capget": 125, "capset": 126, "personality": 135, "statfs": 137,
     "fstatfs": 138, "prctl": 157, "pivot_root": 155, "chroot": 161, "mount": 165, "umount2": 166,
@@ -62,7 +63,8 @@ _GENERIC = {
     "exit_group": 94, "unshare": 97, "sched_setaffinity": 122, "kill": 129, "rt_sigaction": 134,
     "rt_sigprocmask": 135, "setresuid": 147, "setresgid": 149, "setsid": 157, "setgroups": 159,
     "sethostname": 161, "setdomainname": 162, "umask": 166, "prctl": 167, "getppid": 173,
-    "socket": 198, "add_key": 217, "keyctl": 219, "clone": 220, "execve": 221, "mmap": 222,
+    "socket": 198, "connect": 203, "add_key": 217, "keyctl": 219, "clone": 220, "execve": 221,
+    "mmap": 222,
     "set_mempolicy": 237, "wait4": 260, "prlimit64": 261, "setns": 268, "sched_setattr": 274,
     "seccomp": 277, "memfd_create": 279, "bpf": 280, "execveat": 281, "statx": 291,
     "signalfd4": 74, "rt_sigtimedwait": 137, "socketpair": 199,

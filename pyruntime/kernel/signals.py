@@ -33,6 +33,7 @@ _SFD_CLOEXEC = 0o2000000
 _INFO_SIZE = 128  # of siginfo_t and of signalfd_siginfo
 _POLL = _struct.Struct("<ihhihh")  # two of struct pollfd
 _POLLIN = 1
+_TIME = _struct.Struct("<qq")  # struct timespec
 # What asks a program to end: what was made is undone then.
 _ENDING = (HUP, INT, QUIT, TERM)
 
@@ -119,26 +120,34 @@ def take(numbers: tuple[int, ...]) -> int:
             continue
 
 
-def wait_readable(descriptor: int, ending: int) -> None:
+def wait_readable(descriptor: int, ending: int, patience: float | None = None) -> bool:
     """Wait until a descriptor can be read or has ended.
 
     Args:
         descriptor: what to wait for.
-        ending: what `watch` returned.
+        ending: what `watch` returned, -1 for nothing.
+        patience: seconds after which to give up, None to wait for ever.
+
+    Returns:
+        Whether it can be read.
 
     Raises:
         Interrupted: a signal that asks to end came first.
     """
     wish = bytearray(_POLL.pack(descriptor, _POLLIN, 0, ending, _POLLIN, 0))
+    limit = None
+    if patience is not None:
+        limit = bytearray(_TIME.pack(int(patience), int(patience % 1 * 1_000_000_000)))
     while True:
         try:
-            door.call("ppoll", wish, 2, None, None, 0)
+            door.call("ppoll", wish, 2, limit, None, 0)
             break
-        except InterruptedError:  # stopped and continued
+        except InterruptedError:  # stopped and continued; what is left of the time is in `limit`
             continue
     _, _, ready, _, _, told = _POLL.unpack(wish)
     if told and not ready:
         raise interruption(ending)
+    return bool(ready)
 
 
 def interruption(ending: int) -> Interrupted:

@@ -20,8 +20,6 @@ def wanting(config: Config) -> list[str]:
     linux: Any = config.get("linux", {})
     found = _mounts(config)
     found += ["linux.namespaces type user with a path"] if _joins_user(linux) else []
-    if is_unit(linux.get("cgroupsPath", "")):
-        found.append("linux.cgroupsPath of the form slice:prefix:name")
     return found
 
 
@@ -44,6 +42,3 @@ def _mounts(config: Config) -> list[str]:
     return list(found)
 
 
-def is_unit(path: str) -> bool:
-    """Tell whether a cgroupsPath names a systemd unit: slice:prefix:name."""
-    return len(path.split(":")) == len(("slice", "prefix", "name")) and "/" not in path

@@ -279,4 +279,16 @@ def test_a_wrong_line_is_refused(runtime, bundle, tmp_path):
     done = runtime("plan", tmp_path / "nosuch")
     assert (done.returncode, done.stdout) == (1, "")
     assert "nosuch: no such file or directory" in done.stderr
-    assert "[not supported yet]" in runtime("--systemd-cgroup", "plan", bundle.path).stdout
+
+
+def test_a_unit_of_systemd_is_planned_and_that_none_runs_here(runtime, bundle):
+    bundle.config["linux"]["cgroupsPath"] = "machine.slice:box:c1"
+    bundle.save()
+    told = runtime("--systemd-cgroup", "plan", bundle.path).stdout
+    (line,) = [each for each in told.splitlines() if "have systemd make" in each]
+    assert "the scope box-c1.scope in machine.slice" in line
+    missing = "[cannot: systemd does not run here" in line
+    assert missing == (not Path("/run/systemd/system").exists())
+    refused = runtime("plan", bundle.path)
+    assert refused.returncode == 1
+    assert "names a unit of systemd: --systemd-cgroup is needed" in refused.stderr

@@ -100,7 +100,6 @@ LINES = {  # a command line: (words, exit code, words of the error)
     ),
     "a top root": (["--root", "/", "list"], 1, "Option --root argument should not be set to /"),
     "an unknown format": (["--log-format", "xml", "list"], 1, "invalid log-format: xml"),
-    "another driver": (["--systemd-cgroup", "create", "x"], 1, "--systemd-cgroup is not supported yet"),
 }  # fmt: skip
 
 

@@ -16,7 +16,9 @@ from unit.spec import configs
 
 from pyruntime.command import plan
 from pyruntime.container import validate
+from pyruntime.container.plan import Wishes
 from pyruntime.container.surroundings import Surroundings
+from pyruntime.feature.cgroup import filesystem
 from pyruntime.feature.host import Host
 
 CASES = int(os.environ.get("PYRUNTIME_CASES", "5000")) // 20
@@ -61,7 +63,12 @@ def poor(_plan, host, _root):
 @given(changed())
 def test_of_every_valid_configuration_there_is_a_plan(config):
     assume(not validate.validate(config, "/bundle").problems)
-    made = plan.prospect(config, "/bundle", "/run", USER, [], poor)
+    by_systemd = filesystem.is_unit((config.get("linux") or {}).get("cgroupsPath") or "")
+    wishes = Wishes(
+        no_pivot=False, no_new_keyring=False, preserve=0, waits=True,
+        cgroups="systemd" if by_systemd else "cgroupfs",
+    )  # fmt: skip
+    made = plan.prospect(config, "/bundle", "/run", USER, poor, wishes=wishes)
     text, document = plan.text(made), json.loads(plan.encoded(made))
     assert all(sign.isprintable() or sign == "\n" for sign in text)
     told = [line for line in text.splitlines() if line.startswith("  ")]

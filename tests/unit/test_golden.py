@@ -31,7 +31,9 @@ import pytest  # noqa: E402 - needs the path above
 
 from pyruntime.command import plan  # noqa: E402
 from pyruntime.container import validate  # noqa: E402
+from pyruntime.container.plan import Wishes  # noqa: E402
 from pyruntime.container.surroundings import Surroundings  # noqa: E402
+from pyruntime.feature.cgroup import filesystem  # noqa: E402
 from pyruntime.feature.confinement import Modules  # noqa: E402
 from pyruntime.feature.host import Host  # noqa: E402
 from pyruntime.kernel import door  # noqa: E402
@@ -93,7 +95,12 @@ def foretold(name):
     def look(_plan, host, _root):
         return Surroundings(host, **there)
 
-    made = plan.prospect(config, "/bundle", state, host, [], look)
+    by_systemd = filesystem.is_unit(config["linux"].get("cgroupsPath", ""))
+    wishes = Wishes(
+        no_pivot=False, no_new_keyring=False, preserve=0, waits=True,
+        cgroups="systemd" if by_systemd else "cgroupfs",
+    )  # fmt: skip
+    made = plan.prospect(config, "/bundle", state, host, look, wishes=wishes)
     made.warnings = [f"{place}: {said}" if place else said for place, said in report.warnings]
     return made
 

@@ -83,12 +83,6 @@ def test_a_failure_of_create_and_run_says_so(planted, capfd, command):
     assert entry["msg"] == expected
 
 
-def test_an_unbuilt_driver_is_refused_with_the_same_words(capfd):
-    assert main.main(["--root", "r", "--systemd-cgroup", "create", "c"]) == 1
-    expected = "pyruntime create failed: --systemd-cgroup is not supported yet"
-    assert expected in capfd.readouterr().err
-
-
 def test_with_a_log_file_the_message_stands_bare_on_standard_error_as_well(
     planted, capfd, tmp_path
 ):

@@ -31,6 +31,7 @@ _ALL = MKNOD | READ | WRITE
 _ACCESS = {"m": MKNOD, "r": READ, "w": WRITE}
 _TYPES = {"b": 1, "c": 2}  # BPF_DEVCG_DEV_…
 _HIGHEST = 0xFFFFFFFF
+_SYSTEMDS = "sd_devices"  # name of systemd's device programs
 
 # What every container may use, whatever its rules say, as with runc: node making, the devices that
 # the spec puts into every container, terminals, and tun.
@@ -237,6 +238,8 @@ def _instruction(
 def apply(wanted: DeviceStep, cgroup: int) -> None:
     """Attach the program to a cgroup, in place of any attached there before.
 
+    But systemd's own stays: it would come back with the next daemon-reload, and each is asked.
+
     Args:
         wanted: the reduced rules.
         cgroup: descriptor of the cgroup's directory; O_PATH will do.
@@ -255,7 +258,8 @@ def apply(wanted: DeviceStep, cgroup: int) -> None:
 
 
 def _attach(wanted: DeviceStep, cgroup: int) -> None:
-    old = [bpf.open_program(number) for number in bpf.attached(cgroup)]
+    found = [bpf.open_program(number) for number in bpf.attached(cgroup)]
+    old = [each for each in found if bpf.name(each) != _SYSTEMDS]
     try:
         if wanted.allow and not wanted.exceptions and not old:
             return
@@ -269,7 +273,7 @@ def _attach(wanted: DeviceStep, cgroup: int) -> None:
         for descriptor in old if len(old) > 1 else ():
             bpf.detach(cgroup, descriptor)
     finally:
-        for descriptor in old:
+        for descriptor in found:
             posix.close(descriptor)
 
 

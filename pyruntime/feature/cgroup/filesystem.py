@@ -1,7 +1,8 @@
 """The container's directory in the cgroup v2 hierarchy, made by the runtime itself (cgroupfs).
 
-A planned cgroup gives its `place()`, by which the parent works without knowing the driver: it makes
-the cgroup before the child, is let go of when the child has been born into it, and can be unmade.
+A planned cgroup gives its `place()`, by which the parent works without knowing the driver: it is
+begun early, made before the child, let go of when the child has been born into it, and can be
+unmade (scope.py is the other one).
 
 With `--cgroup-manager disabled`, and for a rootless caller that may not make one and needs none,
 there is no cgroup: the container stays in the caller's.
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pyruntime.feature.cgroup.devices import DeviceStep
+    from pyruntime.feature.cgroup.unit import ScopeStep
     from pyruntime.feature.host import Host
     from pyruntime.spec.shapes import Config
 
@@ -45,6 +47,8 @@ class CgroupStep(step.Step):
     """
 
     __slots__ = ("directory", "path", "root", "spare")
+    unit = ""  # of systemd: none
+    removal = "remove the cgroup"  # what delete does
 
     def __init__(self, path: str, root: str, spare: str = "never") -> None:
         self.path = path
@@ -58,7 +62,11 @@ class CgroupStep(step.Step):
             return "make no cgroup: the container stays in the caller's"
         return f"make the cgroup {self.path} ({self.directory})"
 
-    def place(self) -> Directory:
+    def parts(self) -> tuple[list[step.Step], list[step.Step]]:
+        """Return what is done early, and what in its place."""
+        return [], [self]
+
+    def place(self, _ending: int = -1) -> Directory:
         """Return what makes the cgroup."""
         return Directory(self)
 
@@ -77,12 +85,11 @@ class Directory:
         self.descriptor = -1
         self.made: list[str] = []
 
-    def make(self) -> None:
-        """Make it.
+    def begin(self) -> None:
+        """Do nothing yet: making it takes no time."""
 
-        Raises:
-            RuntimeFailure: as the function `make`.
-        """
+    def make(self) -> None:
+        """Make it; raises as the function `make`."""
         self.descriptor, self.made = make(self.wanted)
 
     def let_go(self) -> None:
@@ -92,11 +99,7 @@ class Directory:
         self.descriptor = -1
 
     def unmake(self) -> None:
-        """Take it back.
-
-        Raises:
-            KernelError: as the function `unmake`.
-        """
+        """Take it back; raises as the function `unmake`."""
         unmake(self.wanted, self.made)
 
 
@@ -115,13 +118,16 @@ def plan(config: Config, host: Host, name: str, spare: str = "never") -> CgroupS
 
     Raises:
         Unsupported: there is no cgroup v2 hierarchy.
-        SpecError: the path is that of the hierarchy's root.
+        SpecError: the path is that of the hierarchy's root, or names a unit of systemd.
     """
     if not host.cgroup_root:
         raise errors.Unsupported("no cgroup v2 hierarchy is mounted at /sys/fs/cgroup or below it")
     linux = config.get("linux") or {}
     given = linux.get("cgroupsPath")
     wanted = given or name
+    if is_unit(wanted):
+        why = f"{wanted} names a unit of systemd: --systemd-cgroup is needed"
+        raise errors.SpecError([("/linux/cgroupsPath", why)])
     parts = _parts(wanted)
     if not parts:
         raise errors.SpecError([("/linux/cgroupsPath", f"{wanted} is the root of the hierarchy")])
@@ -130,11 +136,21 @@ def plan(config: Config, host: Host, name: str, spare: str = "never") -> CgroupS
     return CgroupStep("/" + "/".join(parts), host.cgroup_root, "never" if given else spare)
 
 
-def shown(config: Config, step: CgroupStep) -> str:
+def shown(config: Config, step: CgroupStep | ScopeStep) -> str:
     """Return the directory that a container sees as its cgroup file system's root."""
     spaces = (config.get("linux") or {}).get("namespaces") or []
     own = step.path and any(each["type"] == "cgroup" for each in spaces)
     return step.directory if own else step.root
+
+
+def located(wanted: CgroupStep | ScopeStep) -> CgroupStep:
+    """Return a cgroup by its place alone, whoever makes it."""
+    return wanted if isinstance(wanted, CgroupStep) else CgroupStep(wanted.path, wanted.root)
+
+
+def is_unit(where: str) -> bool:
+    """Tell whether a cgroupsPath has the form slice:prefix:name."""
+    return where.count(":") == 2 and "/" not in where
 
 
 def _parts(where: str) -> list[str]:
@@ -259,7 +275,7 @@ def _check_unused(directory: str) -> None:
 
 
 def restrict(
-    wanted: CgroupStep, leaf: int, rules: DeviceStep, limits: Sequence[step.Step]
+    wanted: CgroupStep | ScopeStep, leaf: int, rules: DeviceStep, limits: Sequence[step.Step]
 ) -> None:
     """Set what those in the cgroup may do and use, before anything is in it.
 
@@ -279,4 +295,4 @@ def restrict(
         return
     from pyruntime.feature.cgroup import limits as files
 
-    files.apply(limits, leaf, wanted)
+    files.apply(limits, leaf, located(wanted))

@@ -181,18 +181,19 @@ def test_who_makes_the_cgroup_is_passed_on(planted, settings, wishes):
 
 @pytest.mark.parametrize("command", ["create", "run"])
 @pytest.mark.parametrize(
-    ("settings", "text"),
+    ("settings", "cgroups"),
     [
-        ({"systemd_cgroup": True}, "--systemd-cgroup is not supported yet"),
-        ({"cgroup_manager": "systemd"}, "--cgroup-manager systemd is not supported yet"),
+        ({}, "cgroupfs"),
+        ({"cgroup_manager": "cgroupfs"}, "cgroupfs"),
+        ({"cgroup_manager": "systemd"}, "systemd"),
+        ({"systemd_cgroup": True}, "systemd"),
+        ({"systemd_cgroup": True, "cgroup_manager": "cgroupfs"}, "systemd"),
     ],
 )
-def test_cgroup_drivers_that_are_not_built_are_refused_by_name(planted, command, settings, text):
-    planted(f"pyruntime.container.{command}", **{command: planted.recorder()})
-    with pytest.raises(errors.Unsupported) as refusal:
-        perform(command, words=["c"], settings=settings, caller=CALLER)
-    assert refusal.value.say() == text
-    assert planted.calls == []
+def test_systemd_makes_the_cgroup_when_either_option_says_so(planted, command, settings, cgroups):
+    planted(f"pyruntime.container.{command}", **{command: planted.recorder(0)})
+    perform(command, words=["c"], settings=settings, caller=CALLER)
+    assert planted.calls[0][1]["cgroups"] == cgroups
 
 
 def test_the_other_commands_take_the_option_as_engines_pass_it_everywhere(planted):

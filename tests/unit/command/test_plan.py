@@ -11,13 +11,15 @@ from unit.spec import configs
 from pyruntime import errors
 from pyruntime.command import plan
 from pyruntime.command.grammar import Line
+from pyruntime.container.plan import Wishes
 from pyruntime.container.surroundings import Surroundings
 
 
 def made(config, **there):
     return plan.prospect(
-        config, "/bundle", "/run", HOST, [], lambda *_: Surroundings(HOST, **{"filter": PROGRAM} | there)
-    )
+        config, "/bundle", "/run", HOST, lambda *_: Surroundings(HOST, **{"filter": PROGRAM} | there),
+        wishes=Wishes(no_pivot=False, no_new_keyring=False, preserve=0, waits=True),
+    )  # fmt: skip
 
 
 def performed(bundle, form="text", **settings):
@@ -115,11 +117,15 @@ def test_a_plan_needs_no_cgroup_hierarchy_and_no_root(bundle, monkeypatch):
     assert "[cannot: linux.netDevices are not supported for rootless containers]" in text
 
 
-def test_options_that_are_not_built_are_named(bundle):
-    text, _ = performed(bundle, systemd_cgroup=True)
-    assert "  obey --systemd-cgroup [not supported yet]\n" in text
-    text, _ = performed(bundle, cgroup_manager="systemd")
-    assert "  obey --cgroup-manager systemd [not supported yet]\n" in text
+@pytest.mark.parametrize("settings", [{"systemd_cgroup": True}, {"cgroup_manager": "systemd"}])
+def test_a_unit_of_systemd_is_told_with_its_slice_and_properties(bundle, settings):
+    text, _ = performed(bundle, **settings)
+    said = "  have systemd make the scope pyruntime-ID.scope in system.slice (/sys/fs/cgroup/system.slice"
+    assert said in text
+    assert "Delegate=yes" in text
+    assert "  wait until systemd has made pyruntime-ID.scope\n" in text
+    assert "have systemd stop pyruntime-ID.scope, remove its cgroup and" in text
+    assert "make the cgroup" not in text
 
 
 def test_a_wrong_format_is_refused(bundle):

@@ -11,8 +11,8 @@ from pyruntime.container import awaited
 from pyruntime.spec import supported
 
 
-def told(config, options=()):
-    return [(step.place, step.describe()) for step in awaited.plan(config, list(options))]
+def told(config):
+    return [(step.place, step.describe()) for step in awaited.plan(config)]
 
 
 def joining(config):
@@ -29,26 +29,23 @@ def with_linux(**linux):
 
 def test_every_key_that_create_refuses_is_awaited_at_some_place():
     config = configs.every_key()
-    config["linux"]["cgroupsPath"] = "a.slice:b:c"
     joining(config)
     refused = supported.wanting(config)
     assert refused
-    keys = {step.key for step in awaited.plan(config, [])}
-    assert keys == {name.partition(" of the form")[0] for name in refused}
-    assert {step.place for step in awaited.plan(config, [])} <= {
-        "cgroup", "limits", "namespaces", "terminal", "mount 1"
+    keys = {step.key for step in awaited.plan(config)}
+    assert keys == set(refused)
+    assert {step.place for step in awaited.plan(config)} <= {
+        "limits", "namespaces", "terminal", "mount 1"
     }  # fmt: skip
 
 
 def test_what_is_left_can_be_planned_and_the_config_is_not_changed():
     config = configs.every_key()
-    config["linux"]["cgroupsPath"] = "a.slice:b:c"
     joining(config)
     before = copy.deepcopy(config)
-    rest = awaited.without(config, awaited.plan(config, []))
+    rest = awaited.without(config, awaited.plan(config))
     assert supported.wanting(rest) == []
     assert config == before
-    assert "cgroupsPath" not in rest["linux"]
     assert "user" not in [each["type"] for each in rest["linux"]["namespaces"]]
     assert rest["process"]["args"] == config["process"]["args"]
     small = configs.small()
@@ -64,11 +61,6 @@ def test_an_unknown_key_comes_first(monkeypatch):
 @pytest.mark.parametrize(
     ("linux", "place", "sentence"),
     [
-        (
-            {"cgroupsPath": "a.slice:b:c"},
-            "cgroup",
-            "obey linux.cgroupsPath: a.slice:b:c (slice:prefix:name, a unit of systemd)",
-        ),
         (
             {"namespaces": [{"type": "mount"}, {"type": "user", "path": "/x"}]},
             "namespaces",
@@ -99,7 +91,3 @@ def test_the_mounts_that_are_mapped_are_known_by_their_number():
         ("mount 1", "obey mount option idmap: uids=0-1-2"),
         ("mount 2", "obey mounts[].uidMappings: size 3"),
     ]
-
-
-def test_an_option_of_the_command_line_is_told_where_the_cgroup_is_made():
-    assert told(configs.small(), ["--systemd-cgroup"]) == [("cgroup", "obey --systemd-cgroup")]

@@ -43,9 +43,9 @@ def mapped():
     return config
 
 
-def foretold(config, **there):
-    waiting = awaited.plan(config, [])
-    wishes = Wishes(no_pivot=False, no_new_keyring=False, preserve=0, waits=True)
+def foretold(config, *, cgroups="cgroupfs", **there):
+    waiting = awaited.plan(config)
+    wishes = Wishes(no_pivot=False, no_new_keyring=False, preserve=0, waits=True, cgroups=cgroups)
     plan = Plan(awaited.without(config, waiting), HOST, "ID", "/bundle", wishes)
     around = Surroundings(HOST, **{"filter": PROGRAM} | there)
     return plan, forecast.Forecast(plan, around, waiting, "/run").acts()
@@ -134,9 +134,16 @@ def test_what_becomes_read_only_late_is_told_again():
 def test_a_unit_of_systemd_stands_in_the_place_of_the_cgroup():
     config = configs.small()
     config["linux"]["cgroupsPath"] = "a.slice:b:c"
-    _, acts = foretold(config)
-    assert not [line for line in said(acts) if line.startswith("make the cgroup")]
-    assert [act.cannot for act in acts if "a.slice" in act.step.describe()] == ["not supported yet"]
+    where = "/sys/fs/cgroup/a.slice/b-c.scope"
+    _, acts = foretold(config, cgroups="systemd", faults={where: "no systemd"})
+    told = said(acts)
+    assert not [line for line in told if line.startswith("make the cgroup")]
+    asked = next(at for at, line in enumerate(told) if line.startswith("have systemd make the scope"))
+    waited = told.index("wait until systemd has made b-c.scope")
+    assert told[asked - 1].startswith("claim the id") and asked < waited
+    assert told[waited + 1].startswith("deny all devices")
+    assert [act.cannot for act in acts if where in act.step.describe()] == ["no systemd"]
+    assert told[-1].startswith("have systemd stop b-c.scope, remove its cgroup and /run/ID")
 
 
 def test_without_a_mount_namespace_the_rootfs_is_mounted_by_the_parent():

@@ -114,15 +114,17 @@ def test_a_state_that_lacks_a_key_or_has_another_type_there_is_damaged(claim):
 
 
 def test_traces_survive_the_state(claim):
-    assert claim.traces() == ("", "", [])
+    assert claim.traces() == ("", "", "", [])
     claim.trace({"cgroup": "/sys/fs/cgroup/c1", "mounted": ""})
-    assert claim.traces() == ("/sys/fs/cgroup/c1", "", [])
+    assert claim.traces() == ("/sys/fs/cgroup/c1", "", "", [])
     groups = ["/sys/fs/resctrl/c1/mon_groups/c1", "/sys/fs/resctrl/c1"]
     claim.trace({"cgroup": "/sys/fs/cgroup/\udcff", "mounted": "/b/rootfs", "resctrl": groups})
-    assert claim.traces() == ("/sys/fs/cgroup/\udcff", "/b/rootfs", groups)
+    assert claim.traces() == ("/sys/fs/cgroup/\udcff", "", "/b/rootfs", groups)
+    claim.trace({"cgroup": "/sys/fs/cgroup/a.slice/c.scope", "mounted": "", "unit": "system/c.scope"})
+    assert claim.traces() == ("/sys/fs/cgroup/a.slice/c.scope", "system/c.scope", "", [])
     with open(claim.path("traces"), "w") as file:
         file.write("cut")
-    assert claim.traces() == ("", "", [])
+    assert claim.traces() == ("", "", "", [])
 
 
 def test_the_fifos_are_open_at_both_ends_and_private(claim):

@@ -15,7 +15,6 @@ BIND = {"destination": "/a", "source": "/b"}
 @pytest.mark.parametrize(
     ("pointer", "value", "name"),
     [
-        ("/linux/cgroupsPath", "system.slice:a:b", "linux.cgroupsPath of the form slice:prefix:name"),
         ("/mounts", [BIND | {"options": ["bind"], "uidMappings": IDS, "gidMappings": IDS}],
          "mounts[].uidMappings is not supported yet; mounts[].gidMappings"),
     ],

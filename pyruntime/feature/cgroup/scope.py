@@ -1,0 +1,204 @@
+"""A container's cgroup made by systemd: started with the container, stopped with it.
+
+systemd makes a scope for a process that lives, and the container is to be born into the cgroup with
+all its limits. So a process that does nothing holds the place: it is moved into the scope by
+systemd and dies as soon as the child is there, or with the runtime. A scope that nothing is in ends
+by itself, so whenever the runtime is killed, nothing remains but what the state directory knows.
+
+The first call goes out early (`begin`); systemd works on it while the runtime prepares the rest.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from pyruntime import errors
+from pyruntime.errors import doing
+from pyruntime.feature.cgroup import bus, systemd, tree
+from pyruntime.feature.cgroup.bus import Bus
+from pyruntime.kernel import door, process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyruntime.feature.cgroup.unit import ScopeStep
+
+_O_PATH = 0o10000000
+_LEAF = _O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC
+_SIGKILL = 9
+_PR_SET_PDEATHSIG = 1
+_EXISTS = "org.freedesktop.systemd1.UnitExists"
+
+
+class Scope:
+    """The unit of one birth.
+
+    Attributes:
+        descriptor: of the cgroup's directory (O_PATH), for CLONE_INTO_CGROUP; -1 for none.
+    """
+
+    __slots__ = ("_bus", "_call", "_ending", "_holder", "_ours", "descriptor", "wanted")
+
+    def __init__(self, wanted: ScopeStep, ending: int) -> None:
+        self.wanted, self._ending = wanted, ending
+        self.descriptor = -1
+        self._bus: Bus | None = None
+        self._holder = 0
+        self._call = 0
+        self._ours = False
+
+    def begin(self) -> None:
+        """Ask for the unit, without waiting for it.
+
+        Raises:
+            RuntimeFailure: systemd is not there.
+        """
+        if why := systemd.missing():
+            raise errors.RuntimeFailure(why)
+        if not self.wanted.name.endswith(".slice"):
+            self._holder = _hold()
+        with systemd.telling(f"start the unit {self.wanted.name}"):
+            try:
+                self._ask()
+            except bus.Lost:
+                self._hang_up()
+                self._ask()
+
+    def make(self) -> None:
+        """Wait until the unit is there, and open its cgroup.
+
+        Raises:
+            RuntimeFailure: systemd does not make it, or elsewhere than planned.
+        """
+        wanted = self.wanted
+        with systemd.telling(f"start the unit {wanted.name}"):
+            self._start()
+        if self._holder and (found := self._found()) != self._planned():
+            self._ours = False  # in another pid namespace than systemd's the number was another's
+            raise errors.RuntimeFailure(
+                f"systemd has put the unit {wanted.name} into the cgroup {found or 'none'}"
+                f" of version 2, not into {self._planned()}"
+            )
+        if wanted.subgroup:
+            self._divide()
+        with doing("open the cgroup", wanted.directory):
+            self.descriptor = posix.open(wanted.directory, _LEAF)
+        with doing("read", f"{wanted.directory}/cgroup.events"):
+            frozen = "frozen 1" in tree.read("cgroup.events", self.descriptor)
+        if frozen:
+            raise errors.RuntimeFailure("container's cgroup unexpectedly frozen")
+
+    def let_go(self) -> None:
+        """Let the holder end and close everything: the child is born, or never will be."""
+        if self._holder:
+            posix.kill(self._holder, _SIGKILL)
+            try:
+                posix.waitpid(self._holder, 0)
+            except ChildProcessError:  # the caller has children reaped by nobody
+                pass
+            self._holder = 0
+        self._hang_up()
+        if self.descriptor >= 0:
+            posix.close(self.descriptor)
+        self.descriptor = -1
+
+    def unmake(self) -> None:
+        """Have the unit stopped, if it is ours, and remove what is left of its cgroup.
+
+        One of that name that was there before is another container's. Until systemd has said that
+        it makes ours, nothing but the holder can be in that, and it ends with it.
+
+        Raises:
+            RuntimeFailure: it does not end.
+        """
+        if self._ours:
+            systemd.clear(self.wanted.unit, self.wanted.directory)
+
+    def _ask(self) -> None:
+        self._bus = systemd.reach(self.wanted.manager, self._ending)
+        told = systemd.known(self._bus, self.wanted.properties)
+        if self._holder:
+            told.append(("PIDs", ("au", [self._holder])))
+        types = "ssa(sv)a(sa(sv))"
+        self._call = self._bus.send(
+            "StartTransientUnit", types, self.wanted.name, systemd.MODE, told, []
+        )
+
+    def _start(self) -> None:
+        """See the start through, once more over a new connection if this one is lost."""
+        try:
+            self._wait()
+        except bus.Lost:
+            if self._found() != self._planned():  # else only the answer was lost
+                self._hang_up()
+                self._ask()
+                self._wait()
+        self._hang_up()
+
+    def _wait(self) -> None:
+        """Wait for the job; a unit that has failed before is cleared away for it once."""
+        assert self._bus  # noqa: S101 - begun
+        try:
+            (job,) = self._bus.answer(self._call)
+        except bus.Refused as refusal:
+            if refusal.name != _EXISTS:
+                raise
+            systemd.reset(self._bus, self.wanted.name)
+            self._hang_up()
+            self._ask()
+            (job,) = self._bus.answer(self._call)
+        self._ours = True
+        result = self._bus.result(str(job))
+        if result != "done":
+            raise bus.Refused("", f"its job ended as {result}")
+
+    def _hang_up(self) -> None:
+        if self._bus:
+            self._bus.close()
+        self._bus = None
+
+    def _planned(self) -> str:
+        """Return the path of the unit's cgroup in the hierarchy; all else goes by that."""
+        return systemd.top(self.wanted.unit, self.wanted.path)
+
+    def _found(self) -> str:
+        """Return the path of the cgroup in which the holder is, "" for none."""
+        if not self._holder:
+            return ""
+        place = f"/proc/{self._holder}/cgroup"
+        with doing("read", place):
+            told = tree.read(place).splitlines()
+        return next((line[3:] for line in told if line.startswith("0::")), "")
+
+    def _divide(self) -> None:
+        """Make the cgroup below the unit's, and let it have all controllers.
+
+        A cgroup with processes of its own cannot give any away, so the holder moves first.
+        """
+        directory = self.wanted.directory
+        above = directory.rpartition("/")[0]
+        with doing("make the cgroup", directory):
+            posix.mkdir(directory, 0o755)
+            tree.write(f"{directory}/cgroup.procs", str(self._holder).encode("ascii"))
+            names = tree.read(f"{above}/cgroup.controllers").split()
+            words = " ".join(f"+{name}" for name in names)
+            tree.write(f"{above}/cgroup.subtree_control", words.encode("ascii"))
+
+
+def _hold() -> int:
+    """Make the process that holds the place; return its pid.
+
+    It keeps no descriptor, so no lock lives on in it, and ends with the runtime.
+    """
+    parent = posix.getpid()
+    with doing("make a process for the scope"):
+        pid, pidfd = process.clone3(0, None)
+    if pid:
+        posix.close(pidfd)
+        return pid
+    try:
+        door.call("prctl", _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+        process.close_from(0)
+        while posix.getppid() == parent:
+            door.call("ppoll", None, 0, None, None, 0)
+    finally:
+        posix._exit(1)  # noqa: SLF001
