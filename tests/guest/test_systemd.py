@@ -218,6 +218,58 @@ def test_new_values_of_properties_reach_the_unit_and_the_kernel(driven, box, con
     well(driven("delete", "--force", "c1"))
 
 
+LIMITS = {
+    "memory": {"limit": 1 << 26, "swap": 1 << 26, "reservation": 1 << 25},
+    "pids": {"limit": 99},
+    "cpu": {"shares": 512, "quota": 33333, "period": 50000, "cpus": "0"},
+    "unified": {"memory.high": "60000000", "memory.oom.group": "1"},
+}
+FILES = {
+    "memory.max": str(1 << 26), "memory.swap.max": "0", "memory.low": str(1 << 25), "pids.max": "99",
+    "cpu.weight": "59", "cpu.max": "33333 50000", "cpuset.cpus": "0", "memory.oom.group": "1",
+}  # fmt: skip
+
+
+def held(directory, names):
+    """What the files of a cgroup hold, {name: text}."""
+    return {name: (directory / name).read_text().strip() for name in names}
+
+
+def test_limits_are_in_systemds_book_and_in_the_files_and_outlive_a_reload(driven, box):
+    box.config["linux"]["resources"] = LIMITS
+    box.save()
+    well(driven("create", "--bundle", box.path, "c1"))
+    directory = PARENT / "box-c1.scope"
+    names = ("MemoryMax", "MemorySwapMax", "MemoryLow", "MemoryHigh", "TasksMax", "CPUWeight", "AllowedCPUs",
+             "CPUQuotaPerSecUSec", "CPUQuotaPeriodUSec", "OOMPolicy")  # fmt: skip
+    assert shown("box-c1.scope", *names) == {
+        "MemoryMax": str(1 << 26), "MemorySwapMax": "0", "MemoryLow": str(1 << 25), "MemoryHigh": "60000000",
+        "TasksMax": "99", "CPUWeight": "59", "AllowedCPUs": "0", "CPUQuotaPerSecUSec": "670ms",
+        "CPUQuotaPeriodUSec": "50ms", "OOMPolicy": "kill",
+    }  # fmt: skip
+    assert held(directory, FILES) == FILES
+    reload()
+    lasting = {name: text for name, text in FILES.items() if name != "cpu.max"}  # systemd rounds that
+    assert held(directory, lasting) == lasting
+    well(driven("delete", "--force", "c1"))
+
+
+def test_an_update_reaches_systemd_and_the_files(driven, runtime, box):
+    box.config["linux"]["resources"] = LIMITS
+    box.save()
+    well(driven("create", "--bundle", box.path, "c1"))
+    directory = PARENT / "box-c1.scope"
+    well(runtime("update", "--pids-limit", "77", "--cpu-quota", "44444", "--memory", str(1 << 25), "c1"))
+    assert shown("box-c1.scope", "TasksMax", "MemoryMax", "CPUQuotaPerSecUSec") == {
+        "TasksMax": "77", "MemoryMax": str(1 << 25), "CPUQuotaPerSecUSec": "890ms"
+    }  # fmt: skip
+    wanted = {"pids.max": "77", "memory.max": str(1 << 25), "cpu.max": "44444 50000"}
+    assert held(directory, wanted) == wanted
+    reload()
+    assert held(directory, ["pids.max", "memory.max"]) == {"pids.max": "77", "memory.max": str(1 << 25)}
+    well(driven("delete", "--force", "c1"))
+
+
 def test_a_container_sees_its_scope_as_the_root_of_its_cgroups(driven, box):
     box.config["process"]["args"] = ["sh", "-c", "cat /proc/self/cgroup; cat /sys/fs/cgroup/cgroup.procs"]
     box.save()
