@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MODE = "replace"  # of jobs: it takes the place of one that waits
 _BOOTED = "/run/systemd/system"  # sd_booted(3)
+_AT_START = ("OOMPolicy",)  # cannot be changed later
 _UNKNOWN = "org.freedesktop.systemd1.NoSuchUnit"
 
 
@@ -155,7 +156,8 @@ def set_properties(recorded: str, told: list[Property]) -> None:
     with telling(f"set properties of the unit {name}"):
         line = reach(manager)
         try:
-            line.ask("SetUnitProperties", "sba(sv)", name, True, known(line, told))  # noqa: FBT003
+            values = [each for each in told if each[0] not in _AT_START]
+            line.ask("SetUnitProperties", "sba(sv)", name, True, known(line, values))  # noqa: FBT003
             line.ask("GetUnit", "s", name)
         finally:
             line.close()

@@ -179,7 +179,8 @@ def test_a_unit_that_cannot_be_stopped_is_told_and_its_cgroup_removed_all_the_sa
 
 
 def test_new_values_are_set_for_a_unit_that_runs(server):
-    told = [("MemoryMax", "t", 1 << 30, 0), ("CPUQuotaPeriodUSec", "t", 5, 242), ("Novel", "b", True, 999)]
+    told = [("MemoryMax", "t", 1 << 30, 0), ("CPUQuotaPeriodUSec", "t", 5, 242), ("Novel", "b", True, 999),
+            ("OOMPolicy", "s", "kill", 253)]  # fmt: skip
     systemd.set_properties("system/a.scope", told)
     name, runtime, properties = server.arguments("SetUnitProperties")
     assert (name, runtime) == ("a.scope", True)
