@@ -9,7 +9,7 @@ from functional import inside
 
 IMAGE = "localhost/busybox"
 SECONDS = 180
-DRIVERS = ["cgroupfs"]
+DRIVERS = ["cgroupfs", "systemd"]
 
 
 @pytest.fixture(scope="module")

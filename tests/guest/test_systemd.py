@@ -17,6 +17,13 @@ PARENT = CGROUPS / "test.slice" / SLICE
 PREFIX = "org.systemd.property."
 
 
+@pytest.fixture(autouse=True)
+def slices(containers):
+    """Slices stay when their units are gone, as with other runtimes; here they go with the test."""
+    yield
+    subprocess.run(["systemctl", "stop", "test.slice"], check=True)
+
+
 @pytest.fixture
 def driven(runtime):
     """Run a command line by the driver."""
