@@ -102,7 +102,7 @@ def enter(
         _warn(warning)
     way = entrance.Entrance(saved)
     order = _gather(way, asked, wishes)
-    more = _add(order, way, config, asked, f"{root}/@seccomp")
+    gifts, agent = _add(order, way, config, asked, f"{root}/@seccomp")
     signals.block(signals.EVERYTHING)  # for good: the status is the payload's
     master = listener = None
     try:
@@ -110,11 +110,17 @@ def enter(
             from pyruntime.container import execterminal
 
             master, listener = execterminal.offer(order, way, asked, wishes)
-        pid = _begin(way, order, wishes, *more)
+        pid = _begin(way, order, wishes, agent)
     except errors.RuntimeFailure as failure:
         raise way.explain(failure) from None
     pidfd = posix.pidfd_open(pid, 0)
-    _announce(pid, pidfd, wishes, listener)
+    try:
+        if gifts:
+            gifts.give_late(pid)
+        _announce(pid, pidfd, wishes, listener)
+    except errors.KernelError:
+        _end(pid, pidfd)
+        raise
     return 0 if wishes.detach else _attend(pid, pidfd, master)
 
 
@@ -189,9 +195,7 @@ def _add_filter(order: Order, way: Entrance, profile: Any, cache: str) -> Agent 
     return execgifts.Agent(step, way, order)
 
 
-def _begin(
-    way: Entrance, order: Order, wishes: Wishes, gifts: Gifts | None, agent: Agent | None
-) -> int:
+def _begin(way: Entrance, order: Order, wishes: Wishes, agent: Agent | None) -> int:
     """Have the process made; return its pid when the payload has been executed.
 
     Raises:
@@ -215,8 +219,6 @@ def _begin(
         posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT)
     except ChildProcessError:  # the container wrote on the page
         raise errors.ChildFailed(f"process {pid} is not the one that was made") from None
-    if gifts:
-        gifts.give_late(pid)
     return pid
 
 
@@ -268,18 +270,19 @@ def _reap(pid: int) -> None:
 
 
 def _announce(pid: int, pidfd: int, wishes: Wishes, listener: _socket.socket | None) -> None:
-    """Tell the engine of the process; one that it could not be told of is ended."""
-    try:
-        if listener is not None:
-            from pyruntime.container import pidfdsocket
+    """Tell the engine of the process."""
+    if listener is not None:
+        from pyruntime.container import pidfdsocket
 
-            pidfdsocket.send(listener, pidfd, pidfdsocket.ENTERED)
-        if wishes.pid_file:
-            pidfile.write(wishes.pid_file, pid)
-    except errors.KernelError:
-        pidfds.send_signal(pidfd, signals.KILL)
-        posix.waitpid(pid, 0)
-        raise
+        pidfdsocket.send(listener, pidfd, pidfdsocket.ENTERED)
+    if wishes.pid_file:
+        pidfile.write(wishes.pid_file, pid)
+
+
+def _end(pid: int, pidfd: int) -> None:
+    """End the process: it could not be given all that was asked for, or not be told of."""
+    pidfds.send_signal(pidfd, signals.KILL)
+    posix.waitpid(pid, 0)
 
 
 def _attend(pid: int, pidfd: int, master: int | None) -> int:
@@ -289,6 +292,5 @@ def _attend(pid: int, pidfd: int, master: int | None) -> int:
     try:
         return foreground.attend(pid, pidfd, master)
     except errors.KernelError:
-        pidfds.send_signal(pidfd, signals.KILL)
-        posix.waitpid(pid, 0)
+        _end(pid, pidfd)
         raise
