@@ -3,6 +3,8 @@
 
     bundles/busybox.py KIND DIR [-- ARGS...]
 
+Without ARGS the bundle `plain` runs a shell at a terminal.
+
 KIND is `plain`, what `pyruntime spec` writes, or `podman-like`: what podman gives a container, with
 its seccomp profile of 437 system calls on three architectures, twenty mounts and masked paths, but
 no cgroup limits, which not every machine can set. The configurations stand beside this file; the
@@ -60,10 +62,10 @@ def configuration(kind: str) -> dict:
 
 
 def bundle(kind: str, directory: str, args: list[str] | None = None) -> None:
-    """Make DIR with config.json, running `args`, and rootfs."""
+    """Make DIR with config.json, running `args` without a terminal, and rootfs."""
     config = configuration(kind)
-    if args:
-        config["process"]["args"] = args
+    if args:  # not the shell for which the terminal is
+        config["process"] |= {"args": args, "terminal": False}
     os.makedirs(directory, exist_ok=True)
     with open(f"{directory}/config.json", "w", encoding="utf-8") as out:
         json.dump(config, out, indent="\t")

@@ -35,7 +35,7 @@ def sample(rootless: bool, uid: int, gid: int) -> str:  # noqa: FBT001 - the com
 
 def _process() -> dict[str, Any]:
     return {
-        "terminal": False,
+        "terminal": True,
         "user": {"uid": 0, "gid": 0},
         "args": ["sh"],
         "env": [f"PATH={_PATH}", "TERM=xterm"],

@@ -1,9 +1,11 @@
 """The example bundles are what the bench and the README say of them, and they run."""
 
 import json
+import subprocess
 
 import busybox
 import pytest
+from functional.screen import Screen
 
 
 @pytest.fixture
@@ -48,3 +50,18 @@ def test_a_bundle_fixture_can_be_changed(runtime, bundle):
     (bundle.rootfs / "marker").write_text("here")
     done = runtime("run", "--bundle", bundle.save(), "c")
     assert (done.returncode, done.stdout) == (0, "here")
+
+
+def test_what_spec_writes_gives_a_shell_at_the_callers_terminal(launcher, containers, tmp_path):
+    """The two commands with which everybody begins."""
+    busybox.rootfs(str(tmp_path / "rootfs"))
+    command = [launcher, "--root", containers.root]
+    subprocess.run([*command, "spec"], cwd=tmp_path, check=True)
+    screen = Screen(*command, "run", "c1", cwd=tmp_path)
+    try:
+        screen.see("/ # ")
+        screen.type("tty; exit 6\r")
+        screen.see("/dev/pts/0")
+        assert screen.ends() == 6
+    finally:
+        screen.close()

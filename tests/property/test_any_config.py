@@ -80,6 +80,7 @@ def text(value):
 def good():
     """A config that uses most of what there is."""
     config = conftest.busybox.configuration("plain")
+    config["process"]["terminal"] = False
     config["process"] |= {"args": ["true"], "oomScoreAdj": 500, "umask": 18}
     config["process"]["user"] |= {"additionalGids": [5], "umask": 18}
     config["process"] |= {

@@ -21,6 +21,7 @@ def wishes(**more):
 def planned(change=None, **more):
     """Plan the sample's container after `change` was made to its config."""
     config = busybox.configuration("plain")
+    config["process"]["terminal"] = False
     if change:
         change(config)
     return Plan(config, HOST, "c1", "/bundle", wishes(**more))
@@ -280,6 +281,7 @@ def test_network_devices_are_a_matter_of_root():
         config["linux"]["netDevices"] = {"a": {}}
 
     config = busybox.configuration("plain")
+    config["process"]["terminal"] = False
     change(config)
     with pytest.raises(errors.Unsupported, match="rootless"):
         Plan(config, Host(1000, "/sys/fs/cgroup", "/user", (6, 1), 40), "c1", "/bundle", wishes())

@@ -17,7 +17,7 @@ def written(rootless=False):
 
 def test_it_is_laid_out_with_tabs_and_no_last_line_end():
     text = sample.sample(False, 0, 0)
-    assert text.startswith('{\n\t"ociVersion": "1.3.0",\n\t"process": {\n\t\t"terminal": false,\n')
+    assert text.startswith('{\n\t"ociVersion": "1.3.0",\n\t"process": {\n\t\t"terminal": true,\n')
     assert text.endswith("\t}\n}")
     assert text == json.dumps(json.loads(text), indent="\t")
 
@@ -62,7 +62,7 @@ def test_it_differs_from_runcs_only_as_meant(tmp_path, rootless):
     ours = json.loads(sample.sample(rootless, theirs_id(theirs, "uid"), theirs_id(theirs, "gid")))
     for config in (theirs, ours):
         config["process"]["capabilities"].pop("ambient", None)
-        config["process"]["terminal"] = config["hostname"] = config["ociVersion"] = None
+        config["hostname"] = config["ociVersion"] = None
         spaces = config["linux"]["namespaces"]
         config["linux"]["namespaces"] = [one for one in spaces if one["type"] != "cgroup"]
     assert list(ours) == list(theirs)
