@@ -32,7 +32,7 @@ EXTENSIONS = ("_json", "_ctypes", "seccomp")
 HOT = {
     "create": ("container.caller", "container.create"),
     "run": ("container.caller", "container.run"),
-    "exec": ("container.caller", "container.exec"),
+    "exec": ("container.exec", "container.foreground"),
     "start": ("container.start",),
     "state": ("container.state",),
     "kill": ("container.kill",),
