@@ -21,6 +21,7 @@ PREFIX = "org.systemd.property."
 def slices(containers):
     """Slices stay when their units are gone, as with other runtimes; here they go with the test."""
     yield
+    subprocess.run(["systemctl", "kill", "--signal=KILL", "test.slice"], stderr=subprocess.DEVNULL)
     subprocess.run(["systemctl", "stop", "test.slice"], check=True)
 
 
@@ -180,11 +181,11 @@ def test_a_second_container_does_not_touch_the_unit_of_the_first(driven, box, co
 
 @pytest.fixture
 def odd(box):
-    """A device that everybody may open whom the rules let, cpu_dma_latency, as /tmp/odd."""
+    """A device that everybody may open whom the rules let, cpu_dma_latency, as /dev/odd."""
     misc = dict(line.split()[::-1] for line in Path("/proc/misc").read_text().splitlines())
     minor = int(misc["cpu_dma_latency"])
     box.config["linux"]["devices"] = [
-        {"path": "/tmp/odd", "type": "c", "major": 10, "minor": minor, "fileMode": 0o666}
+        {"path": "/dev/odd", "type": "c", "major": 10, "minor": minor, "fileMode": 0o666}
     ]
     box.save()
     return minor
@@ -192,7 +193,7 @@ def odd(box):
 
 def opened(runtime):
     """Which ways of opening that device the container has."""
-    script = "(: < /tmp/odd) 2> /dev/null && echo read; (: > /tmp/odd) && echo write; : < /dev/zero && echo zero"
+    script = "(: < /dev/odd) 2> /dev/null && echo read; (: > /dev/odd) && echo write; : < /dev/zero && echo zero"
     done = runtime("exec", "c1", "sh", "-c", script)
     if "write" not in done.stdout:
         assert "Operation not permitted" in done.stderr
