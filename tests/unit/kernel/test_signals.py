@@ -52,7 +52,7 @@ except signals.Interrupted as error: print(error.code - 128, error)
 
 
 def test_what_is_ignored_is_not_watched():
-    code = "signal.signal(1, signal.SIG_IGN)\nsignals.watch()\n"
+    code = "signals.unblock_all()\nsignal.signal(1, signal.SIG_IGN)\nsignals.watch()\n"
     code += "print(sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, ()))))"
     assert in_a_process(code) == ["[2,", "3,", "15]"]
 
