@@ -46,7 +46,7 @@ def test_where_no_process_fits_any_more_it_is_said(bundle, runtime):
 
 
 @pytest.mark.parametrize("flags", [[], ["--apparmor", PROFILE]], ids=["by the config", "by a flag"])
-def test_what_enters_is_confined_by_a_profile(bundle, runtime, profile, flags):  # noqa: F811
+def test_what_enters_is_confined_by_a_profile(bundle, runtime, profile, flags):
     bundle.config["process"]["args"] = ["sleep", "1000"]
     if not flags:
         bundle.config["process"]["apparmorProfile"] = profile
@@ -56,7 +56,7 @@ def test_what_enters_is_confined_by_a_profile(bundle, runtime, profile, flags): 
     assert "can't open '/etc/group': Permission denied" in done.stderr
 
 
-def test_a_profile_that_is_not_loaded_is_named(bundle, runtime, containers, profile):  # noqa: F811
+def test_a_profile_that_is_not_loaded_is_named(bundle, runtime, containers, profile):
     inside.running(bundle, runtime, containers)
     done = runtime("exec", "--apparmor", "nosuch", "c1", "true")
     assert done.returncode == 255
