@@ -178,7 +178,8 @@ def _fork(order: Order) -> list[Operation]:
     """Make the process inside, and end when it has executed the payload."""
     flags = _CLONE_PARENT | _CLONE_VFORK | _CLONE_PARENT_SETTID
     said = "make the process inside the container"
-    clone = steps.Call(said, "clone", (flags, 0, answer.PLACE, 0, 0))
+    words = f"{said} (is a limit of processes reached, pids.max of its cgroup?)"
+    clone = steps.Call(said, "clone", (flags, 0, answer.PLACE, 0, 0), words)
     control = steps.Call("make the terminal the session's", "ioctl", (0, _TIOCSCTTY, 0))
     return [
         clone,

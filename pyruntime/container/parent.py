@@ -122,6 +122,7 @@ class Birth:
         plan, place = self.plan, self.place
         place.make()
         cgroup.restrict(plan.cgroup, place.descriptor, plan.device_rules, plan.resources)
+        place.make_room()
         if place.descriptor < 0:
             self.state["cgroup"] = ""
 

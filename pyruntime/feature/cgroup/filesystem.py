@@ -92,6 +92,9 @@ class Directory:
         """Make it; raises as the function `make`."""
         self.descriptor, self.made = make(self.wanted)
 
+    def make_room(self) -> None:
+        """Do nothing: there is room for the child."""
+
     def let_go(self) -> None:
         """Close the descriptor: the child is born, or never will be; once more does nothing."""
         if self.descriptor >= 0:

@@ -10,6 +10,7 @@ The first call goes out early (`begin`); systemd works on it while the runtime p
 
 from __future__ import annotations
 
+import errno
 import posix
 
 from pyruntime import errors
@@ -36,7 +37,7 @@ class Scope:
         descriptor: of the cgroup's directory (O_PATH), for CLONE_INTO_CGROUP; -1 for none.
     """
 
-    __slots__ = ("_bus", "_call", "_ending", "_holder", "_ours", "descriptor", "wanted")
+    __slots__ = ("_bus", "_call", "_ending", "_holder", "_is_full", "_ours", "descriptor", "wanted")
 
     def __init__(self, wanted: ScopeStep, ending: int) -> None:
         self.wanted, self._ending = wanted, ending
@@ -44,7 +45,7 @@ class Scope:
         self._bus: Bus | None = None
         self._holder = 0
         self._call = 0
-        self._ours = False
+        self._ours = self._is_full = False
 
     def begin(self) -> None:
         """Ask for the unit, without waiting for it.
@@ -87,8 +88,39 @@ class Scope:
         if frozen:
             raise errors.RuntimeFailure("container's cgroup unexpectedly frozen")
 
+    def make_room(self) -> None:
+        """Let the child in beside the holder, where the limit is one process.
+
+        Raises:
+            KernelError: the limit cannot be read or written.
+        """
+        if not self._holder:
+            return
+        with doing("read", f"{self.wanted.directory}/pids.max"):
+            try:
+                self._is_full = tree.read("pids.max", self.descriptor).strip() == "1"
+            except FileNotFoundError:  # nobody counts processes here
+                return
+        if self._is_full:
+            self._admit(b"2")
+
+    def _admit(self, count: bytes) -> None:
+        with doing("write", f"{self.wanted.directory}/pids.max"):
+            tree.write("pids.max", count, self.descriptor)
+
+    def _fill(self) -> None:
+        """Put the limit back; it may lie below what there is, and in an undo there is nothing."""
+        self._is_full = False
+        try:
+            self._admit(b"1")
+        except errors.KernelError as failure:
+            if failure.number not in (errno.ENOENT, errno.ENODEV):
+                raise
+
     def let_go(self) -> None:
         """Let the holder end and close everything: the child is born, or never will be."""
+        if self._is_full:
+            self._fill()
         if self._holder:
             posix.kill(self._holder, _SIGKILL)
             try:
