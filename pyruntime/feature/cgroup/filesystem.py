@@ -72,11 +72,7 @@ class CgroupStep(step.Step):
 
 
 class Directory:
-    """The cgroup of one birth.
-
-    Attributes:
-        descriptor: of its directory (O_PATH), for CLONE_INTO_CGROUP; -1 for none.
-    """
+    """The cgroup of one birth; `descriptor` is that of its directory (O_PATH), -1 for none."""
 
     __slots__ = ("descriptor", "made", "wanted")
 
