@@ -76,7 +76,7 @@ def _cgroup(paths: list[str]) -> str:
 
 
 def _from_file(file: str) -> Callable[[Process], Process]:
-    """Return what reads the process from a file, whatever the container's own is."""
+    """Return what reads the process from a file."""
     from pyruntime.spec import execprocess
 
     with errors.doing("open", file):
@@ -86,7 +86,7 @@ def _from_file(file: str) -> Callable[[Process], Process]:
         while len(content) < _LARGEST and (piece := posix.read(descriptor, 1 << 16)):
             content += piece
     posix.close(descriptor)
-    return lambda _own: execprocess.read(content, file)
+    return lambda own: execprocess.read(content, file, own)
 
 
 def _changed(line: Line) -> Callable[[Process], Process]:

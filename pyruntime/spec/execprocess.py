@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _HIGHEST_ID = 0xFFFFFFFE
 _PLAIN = frozenset("0123456789")
+_CONFINING = ("apparmorProfile", "capabilities", "oomScoreAdj", "selinuxLabel")
+_SILENT = (None, "")
 _RAISED = ("bounding", "effective", "permitted")
 
 
@@ -39,14 +41,26 @@ class Changes:
         self.no_new_privs, self.terminal = no_new_privs, terminal
 
 
-def read(content: bytes, file: str) -> Process:
+def read(content: bytes, file: str, own: Process) -> Process:
     """Return the process in the bytes of a file (a `process` object as in config.json).
+
+    What confines the container's own process confines this one too where the file is silent, as
+    with runc: a file that names no capabilities would else give all that the caller has.
+
+    Args:
+        content: of the file.
+        file: its name.
+        own: the container's process.
 
     Raises:
         errors.RuntimeFailure: no JSON, with line and column.
     """
-    process: Process = jsonfile.decode_bytes(content, file)
-    return process
+    process: Any = jsonfile.decode_bytes(content, file)
+    if type(process) is dict:
+        for key in _CONFINING:
+            if process.get(key) in _SILENT and key in own:
+                process[key] = own[key]  # type: ignore[literal-required]
+    return process  # type: ignore[no-any-return] # of the shape that check.py then looks at
 
 
 def changed(process: Process, wish: Changes) -> Process:
