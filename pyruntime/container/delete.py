@@ -141,6 +141,10 @@ def _clear(directory: str, unit: str, mounted: str, *, leftovers: bool) -> None:
 
         if leftovers:
             removal.kill(directory)
+        else:  # what an exec has begun ends by itself, but not where it is frozen
+            from pyruntime.feature.cgroup import freezer
+
+            freezer.thaw(directory)
         removal.remove(directory)
     if mounted:
         from pyruntime.feature import hostroot
