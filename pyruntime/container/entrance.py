@@ -17,7 +17,10 @@ from pyruntime.kernel import pidfd as pidfds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyruntime.container.store import State
+    from pyruntime.spec.shapes import Config
 
 _KINDS = {
     "user": process.CLONE_NEWUSER, "mnt": process.CLONE_NEWNS, "pid": process.CLONE_NEWPID,
@@ -41,8 +44,13 @@ class Entrance:
 
     __slots__ = ("container", "is_rooted", "kinds", "root", "saved")
 
-    def __init__(self, saved: State) -> None:
+    def __init__(self, saved: State, config: Config) -> None:
         """Open it.
+
+        Args:
+            saved: its state.
+            config: its own. Without a user namespace in it, one of the init is what that has made,
+                with maps of its choice, and is not entered.
 
         Raises:
             WrongStatus: the init has ended.
@@ -62,6 +70,9 @@ class Entrance:
                 pidfds.send_signal(container, 0)
             except (FileNotFoundError, ProcessLookupError):
                 raise errors.WrongStatus(_STOPPED) from None
+        spaces: Any = (config.get("linux") or {}).get("namespaces") or ()
+        if not any(each["type"] == "user" for each in spaces):
+            self.kinds &= ~process.CLONE_NEWUSER
         self.is_rooted = not self.kinds & process.CLONE_NEWNS
 
     def cgroup(self, below: str) -> int | None:

@@ -100,7 +100,7 @@ def enter(
     asked = wanted(config["process"])
     for warning in execprocess.checked(asked, config, file):
         _warn(warning)
-    way = entrance.Entrance(saved)
+    way = entrance.Entrance(saved, config)
     order = _gather(way, asked, wishes)
     gifts, agent = _add(order, way, config, asked, f"{root}/@seccomp")
     signals.block(signals.EVERYTHING)  # for good: the status is the payload's

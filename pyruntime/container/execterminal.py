@@ -15,6 +15,7 @@ from pyruntime.container import console
 from pyruntime.errors import doing
 from pyruntime.feature import terminal as terminals
 from pyruntime.feature.terminal import TerminalStep
+from pyruntime.kernel import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def allocate(way: Entrance, asked: Process, wishes: Wishes) -> tuple[int | None,
     if not socket:
         with console.callers() as caller:
             step = console.fitted(step, caller)
-    step = TerminalStep(outside(step.uid, way.saved["pid"]), step.height, step.width)
+    if way.kinds & process.CLONE_NEWUSER:
+        step = TerminalStep(outside(step.uid, way.saved["pid"]), step.height, step.width)
     master, slave = terminals.allocate(step, way.root)
     if not socket:
         return master, slave

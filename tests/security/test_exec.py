@@ -287,3 +287,34 @@ os._exit(main.main(sys.argv[1:]))
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     assert done.returncode == 255, done.stdout
     assert "process 1 is not the one that was made" in done.stderr
+
+
+def test_a_text_on_the_page_does_not_hold_the_runtime(bundle, runtime, containers):
+    """Nor does it make a failure of what goes on inside: who is said to have failed is ended."""
+
+    program = f"""
+import os, sys
+sys.path.insert(0, {str(hostile.TREE)!r})
+from pyruntime import main
+from pyruntime.container import answer, exec as execs
+read = answer.read
+answer.read = lambda descriptor: (read(descriptor)[0], "gone wrong")
+os._exit(main.main(sys.argv[1:]))
+"""
+    inside.running(bundle, runtime, containers)
+    command = ["/usr/bin/python3", "-IS", "-c", program, "--root", str(containers.root), "exec", "c1", "sleep", "1000"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 255, done.stdout
+    assert "gone wrong" in done.stderr
+    assert "1000" not in runtime("exec", "c1", "ps").stdout
+
+
+@pytest.mark.parametrize("flags", ["-U", "-Ur"])
+def test_a_user_namespace_that_the_init_has_made_is_not_entered(bundle, runtime, containers, flags):
+    """Its maps are the container's choice: the user would be another, or none."""
+    inside.allow(bundle, "CAP_SETFCAP")  # to map the root of the host
+    pid = inside.running(bundle, runtime, containers, f"exec unshare {flags} sleep 60")
+    own = os.readlink("/proc/self/ns/user")
+    inside.eventually(lambda: os.readlink(f"/proc/{pid}/ns/user") != own)
+    done = runtime("exec", "--user", "5:6", "c1", "sh", "-c", "readlink /proc/self/ns/user; id -u; id -g")
+    assert done.stdout.splitlines() == [own, "5", "6"], done.stderr
