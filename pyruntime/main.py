@@ -114,8 +114,9 @@ def _perform(line: grammar.Line) -> int:
     command = __import__(f"pyruntime.command.{line.command}", fromlist=["perform"])
     try:
         answer: Answer = command.perform(line, root, **more)
-    except errors.RuntimeFailure as failure:
-        if line.command not in _PREFIXED:
+    except Exception as failure:
+        known = isinstance(failure, errors.RuntimeFailure)
+        if line.command != "exec" and not (known and line.command in _PREFIXED):
             raise
         return _failed(failure, line)
     if isinstance(answer, int):
@@ -125,7 +126,7 @@ def _perform(line: grammar.Line) -> int:
     return _answer(answer) if isinstance(answer, str) else _stream(answer)
 
 
-def _failed(failure: errors.RuntimeFailure, line: grammar.Line) -> int:
+def _failed(failure: Exception, line: grammar.Line) -> int:
     """Report why no process could be made; the exit status of exec is else the process's own."""
     if line.command == "exec":
         _report(failure, line.settings, "exec failed: ")

@@ -23,7 +23,6 @@ from pyruntime.container import (
 from pyruntime.errors import doing
 from pyruntime.feature import capabilities, rlimits
 from pyruntime.kernel import memfd, process, signals, spawning
-from pyruntime.kernel import pidfd as pidfds
 from pyruntime.spec import execprocess, read
 
 TYPE_CHECKING = False
@@ -113,13 +112,14 @@ def enter(
         pid = _begin(way, order, wishes, agent)
     except errors.RuntimeFailure as failure:
         raise way.explain(failure) from None
-    pidfd = posix.pidfd_open(pid, 0)
     try:
+        with doing("open a pidfd of the process", str(pid)):
+            pidfd = posix.pidfd_open(pid, 0)
         if gifts:
             gifts.give_late(pid)
         _announce(pid, pidfd, wishes, listener)
-    except errors.KernelError:
-        _end(pid, pidfd)
+    except BaseException:
+        _end(pid)
         raise
     return 0 if wishes.detach else _attend(pid, pidfd, master)
 
@@ -261,10 +261,11 @@ def _become_native(native: int, written: int, order: Order) -> NoReturn:
 
 
 def _reap(pid: int) -> None:
-    """Reap the process inside that has failed; the page may name one that is no child."""
+    """Reap the process inside that has failed; the page may name one that is no child, or lives."""
     try:
         if pid:
-            posix.waitpid(pid, 0)
+            posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT)
+            _end(pid)
     except ChildProcessError:
         return
 
@@ -279,9 +280,12 @@ def _announce(pid: int, pidfd: int, wishes: Wishes, listener: _socket.socket | N
         pidfile.write(wishes.pid_file, pid)
 
 
-def _end(pid: int, pidfd: int) -> None:
-    """End the process: it could not be given all that was asked for, or not be told of."""
-    pidfds.send_signal(pidfd, signals.KILL)
+def _end(pid: int) -> None:
+    """End the process: it could not be given all that was asked for, or not be told of.
+
+    It is a child, so nobody else has its pid before it is reaped here.
+    """
+    posix.kill(pid, signals.KILL)
     posix.waitpid(pid, 0)
 
 
@@ -291,6 +295,6 @@ def _attend(pid: int, pidfd: int, master: int | None) -> int:
 
     try:
         return foreground.attend(pid, pidfd, master)
-    except errors.KernelError:
-        _end(pid, pidfd)
+    except BaseException:
+        _end(pid)
         raise

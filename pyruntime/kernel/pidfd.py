@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import posix
 
+from pyruntime.errors import doing
+
 _PF_EXITING = 0x4
-# No leader of a thread group has this number; ENOENT since Linux 6.15.
-_NO_LEADER = (22, 2)
+# ESRCH; or no leader of a thread group has this number, which is ENOENT since Linux 6.15.
+_GONE = (3, 22, 2)
 DEAD = ("Z", "X", "x")
 
 
@@ -19,11 +21,15 @@ def stat(pid: int) -> tuple[str, int] | None:
     The start time (field 22 of /proc/PID/stat, clock ticks since boot) tells a process from a
     later one that was given the same pid. The letter is that of the first thread; where that has
     ended and others live on (field 20), the process is no zombie but asleep.
+
+    Raises:
+        KernelError: it cannot be opened.
     """
-    try:
-        descriptor = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY)
-    except FileNotFoundError:
-        return None
+    with doing("read", f"/proc/{pid}/stat"):
+        try:
+            descriptor = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY)
+        except FileNotFoundError:
+            return None
     try:
         fields = posix.read(descriptor, 1024).rpartition(b")")[2].split()
     except ProcessLookupError:
@@ -56,16 +62,15 @@ def open_any(pid: int) -> int | None:
     """Open a pidfd of the process that has this pid now, be it a zombie; None when none has it.
 
     Raises:
-        OSError: as pidfd_open(2) gives it, but for ESRCH and for the id of a mere thread.
+        KernelError: pidfd_open(2) fails for another reason than ESRCH or the id of a mere thread.
     """
-    try:
-        return posix.pidfd_open(pid, 0)
-    except ProcessLookupError:
-        return None
-    except OSError as error:
-        if error.errno in _NO_LEADER:
-            return None
-        raise
+    with doing("open a pidfd of the process", str(pid)):
+        try:
+            return posix.pidfd_open(pid, 0)
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+    return None
 
 
 def open_process(pid: int, start_time: int) -> int | None:
@@ -74,7 +79,7 @@ def open_process(pid: int, start_time: int) -> int | None:
     The descriptor is taken first and the time compared after it, so a recycled pid is never used.
 
     Raises:
-        OSError: as pidfd_open(2) gives it, but for ESRCH.
+        KernelError: pidfd_open(2) fails for another reason.
     """
     pidfd = open_any(pid)
     if pidfd is None:

@@ -1,7 +1,9 @@
 """exec: each flag, the process it makes, and what it says when it cannot."""
 
+import functools
 import json
 import os
+import resource
 import stat
 import subprocess
 import time
@@ -275,6 +277,25 @@ def test_a_pid_file_that_cannot_be_written_ends_the_process(runtime, held, conta
     inside.eventually(lambda: cgroup.read_text() == before)
 
 
+@pytest.mark.parametrize("flags", [(), ("--detach",)])
+def test_a_caller_out_of_descriptors_is_left_no_process(bundle, runtime, containers, flags):
+    bundle.config["process"].pop("rlimits", None)
+    inside.running(bundle, runtime, containers)
+    procs = Path(containers.state("c1")["cgroup"], "cgroup.procs")
+    before, statuses = procs.read_text(), set()
+    for most in range(6, 12):
+        limit = functools.partial(resource.setrlimit, resource.RLIMIT_NOFILE, (most, most))
+        done = runtime("exec", *flags, "c1", "sleep", "0.2", preexec_fn=limit)
+        statuses.add(done.returncode)
+        if done.returncode:
+            assert procs.read_text() == before, most
+            assert len(done.stderr.splitlines()) == 1, done.stderr
+            assert "internal error" not in done.stderr
+            assert "too many open files" in done.stderr
+    assert statuses <= {0, FAILED}
+    assert FAILED in statuses
+
+
 def test_a_process_file(runtime, held, tmp_path):
     file = process_file(tmp_path, args=["sh", "-c", "id -u; pwd; echo $A"], user={"uid": 5, "gid": 5},
                         env=["PATH=/bin", "A=b"], cwd="/tmp")  # fmt: skip
@@ -291,6 +312,18 @@ def test_a_process_file_with_the_flags_of_an_engine(runtime, held, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     told = inside.status(Path(f"/proc/{pid.read_text()}/status").read_text())
     assert (told["CapEff"], told["NoNewPrivs"]) == ("0000000000000001", "1")
+
+
+def test_what_a_process_file_leaves_out_is_the_containers(bundle, runtime, containers, tmp_path):
+    """Engines write all of it; by hand nobody writes capabilities, and means the host's by that."""
+    bundle.config["process"]["oomScoreAdj"] = 500
+    inside.running(bundle, runtime, containers)
+    script = "grep Cap /proc/1/status /proc/self/status; cat /proc/self/oom_score_adj"
+    done = runtime("exec", "--process", process_file(tmp_path, args=["sh", "-c", script]), "c1")
+    *sets, score = [line.rpartition(":")[2].strip() for line in done.stdout.splitlines()]
+    assert sets[:5] == sets[5:]
+    assert len(sets) == 10
+    assert score == "500"
 
 
 @pytest.mark.parametrize(
@@ -380,6 +413,20 @@ def test_a_paused_container_only_by_force(runtime, held, containers):
             assert waiting.communicate(timeout=60)[0] == "late\n"
     finally:
         freeze.write_text("0")
+
+
+def test_a_container_is_deleted_with_a_process_frozen_on_its_way_in(runtime, held, launcher, containers):
+    """That one is outside of the pid namespace, whose end does not end it."""
+    procs = Path(containers.state("c1")["cgroup"], "cgroup.procs")
+    assert runtime("pause", "c1").returncode == 0
+    command = [launcher, "--root", containers.root, "exec", "--ignore-paused", "c1", "true"]
+    entering = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    inside.eventually(lambda: len(procs.read_text().split()) == 2)
+    done = runtime("delete", "--force", "c1")
+    _, said = entering.communicate(timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert entering.returncode == FAILED
+    assert "cannot exec in a stopped container" in said
 
 
 def test_a_cgroup_below_the_containers(bundle, runtime, containers):
