@@ -187,6 +187,16 @@ def test_a_cgroup_with_processes_above_is_named_with_the_cure(runtime, bundle):
     assert "since it holds processes itself (move them into a cgroup below it" in done.stderr
 
 
+def test_no_swap_holds_below_a_cgroup_that_has_given_nothing_on_yet(runtime, bundle, containers):
+    with cgroup("bare") as directory:
+        below = f"/{directory.name}/box"
+        wish = {"memory": {"limit": 64 * MIB, "swap": 64 * MIB}}
+        done = runtime("create", "--bundle", limited(bundle, wish, path=below), "box")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (CGROUPS / below[1:] / "memory.swap.max").read_text() == "0\n"
+        assert runtime("delete", "--force", "box").returncode == 0
+
+
 def test_below_a_threaded_cgroup_processors_can_be_limited_and_memory_cannot(runtime, bundle, containers):
     with cgroup("threaded") as directory:
         (directory / "inner").mkdir()

@@ -105,9 +105,8 @@ def _memory(wish: Memory) -> Iterable[step.Step]:
 
         yield limits_rare.UsageStep(limit or 0, swap or 0)
     beyond = beyond_memory(limit or 0, swap or 0)
-    if beyond is not None:  # where there is no swap, none can be used: 0 is obeyed then
-        free = beyond in (UNLIMITED, "0")
-        yield WriteStep("memory.swap", "memory.swap.max", beyond, free=free)
+    if beyond is not None:
+        yield WriteStep("memory.swap", "memory.swap.max", beyond, free=beyond == UNLIMITED)
     for key, amount in (("limit", limit), ("reservation", low)):
         if amount:
             file = "memory.max" if key == "limit" else "memory.low"

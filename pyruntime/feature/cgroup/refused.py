@@ -53,6 +53,10 @@ def settle(wanted: WriteStep, number: int, directory: int, cgroup: CgroupStep) -
     try:
         limits.write(directory, wanted.file, wanted.text)
     except FileNotFoundError:
+        # No swap is accounted, so there is none to be used. Only now: the file of a controller that
+        # had to be given on would have been taken for it.
+        if (wanted.file, wanted.text) == ("memory.swap.max", "0"):
+            return
         if not _written_instead(wanted, directory, cgroup):
             file = wanted.instead[0] or wanted.file
             raise controllers.refusal(cgroup, wanted.key, file, kept) from None

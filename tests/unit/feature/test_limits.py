@@ -160,7 +160,7 @@ def test_what_limits_nothing_does_not_need_its_file():
     assert {step.free for step in limits.plan(free)} == {True}
     bound = {"pids": {"limit": 0}, "memory": {"limit": 5}, "cpu": {"quota": 5000, "burst": 1, "idle": 1}}
     assert {step.free for step in limits.plan(bound)} == {False}
-    assert limits.plan({"memory": {"limit": 5, "swap": 5}})[0].free, "no swap is no swap"
+    assert not limits.plan({"memory": {"limit": 5, "swap": 5}})[0].free, "no swap is a limit"
 
 
 def test_each_step_says_itself():
@@ -269,6 +269,18 @@ def test_the_controllers_are_given_on_by_all_above_in_one_write(tree, box, monke
         ("a/cgroup.subtree_control", b"+cpu +memory +hugetlb"),
     ]
     assert (tree / "a/box/memory.max").read_text()[:1] == "9"
+
+
+def test_no_swap_is_obeyed_where_the_controller_has_to_be_given_on_first(tree, box, monkeypatch):
+    """And where there is a controller and no such file, there is no swap to be used."""
+    own = [tree / "a/box" / file for file in ("memory.swap.max", "memory.max")]
+    for swapping in (True, False):
+        for file in own:
+            file.unlink(missing_ok=True)
+        made = own if swapping else own[1:]
+        monkeypatch.setattr(controllers, "enable", lambda _, made=made: [file.write_text("") for file in made] and {})
+        take(box, memory={"limit": 100, "swap": 100})
+        assert [file.read_text() for file in made] == ["0", "100"][-len(made) :]
 
 
 @pytest.mark.parametrize(
