@@ -10,6 +10,7 @@ import posix
 
 from pyruntime import errors
 from pyruntime.feature.cgroup import devices, limits, refused, tree
+from pyruntime.feature.cgroup.formulas import UNLIMITED
 from pyruntime.feature.cgroup.limits_rare import UsageStep, amount
 from pyruntime.kernel import bpf
 
@@ -93,10 +94,10 @@ class Change:
             RuntimeFailure: in runc's words.
         """
         new = {each.file: each.text for each in steps if isinstance(each, limits.WriteStep)}
-        most = new.get("memory.max", limits.UNLIMITED)
+        most = new.get("memory.max", UNLIMITED)
         if any(isinstance(each, UsageStep) for each in steps):  # which asks for more
             return
-        if most == limits.UNLIMITED or int(most) >= amount(self.directory, "memory.current"):
+        if most == UNLIMITED or int(most) >= amount(self.directory, "memory.current"):
             return
         firm = sum(self._statistics().get(name, 0) for name in _FIRM)
         swap = new.get("memory.swap.max") or self._read("memory.swap.max") or "0"

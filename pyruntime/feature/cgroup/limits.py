@@ -1,6 +1,6 @@
 """Limits of a container's cgroup: linux.resources as files of cgroup v2, devices aside.
 
-`plan` says which file gets which text, in the order in which runc writes them; the formulas turn
+`plan` says which file gets which text, in the order in which runc writes them; formulas.py turns
 what was meant for cgroup v1 into what version 2 has (config-linux.md, "Control Groups"; kernel
 documentation, admin-guide/cgroup-v2.rst). `apply` writes. Loaded only for containers with limits;
 what few of these have is planned by limits_rare.py, and what goes wrong is told by refused.py.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import posix
 
 from pyruntime.feature import step
+from pyruntime.feature.cgroup.formulas import UNLIMITED, beyond_memory, weight
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
     from pyruntime.feature.cgroup.filesystem import CgroupStep
     from pyruntime.spec.shapes import Cpu, Memory, Resources
 
-UNLIMITED = "max"
 _ENOENT, _EINVAL = 2, 22
 _RARE = ("blockIO", "hugepageLimits", "rdma", "unified")
-_MOST_SHARES, _MOST_WEIGHT = 1 << 18, 10_000
 _USUAL_PERIOD = 100_000  # microseconds
 
 
@@ -117,19 +116,6 @@ def _bytes(amount: int) -> str:
     return UNLIMITED if amount == -1 else str(amount)
 
 
-def beyond_memory(limit: int, swap: int) -> str | None:
-    """Return memory.swap.max for memory.limit and memory.swap, None to leave it as it is.
-
-    The latter counted memory and swap together in cgroup v1. That they fit is checked by
-    spec/resourcerules.py.
-    """
-    if swap == 0:
-        return UNLIMITED if limit == -1 else None
-    if swap == -1:
-        return UNLIMITED
-    return str(swap if limit == -1 else swap - limit)
-
-
 def _cpu(wish: Cpu) -> Iterable[WriteStep]:
     """Plan processor time; idle comes first, since a weight given with it decides."""
     idle, shares, burst = wish.get("idle"), wish.get("shares"), wish.get("burst")
@@ -146,22 +132,6 @@ def _cpu(wish: Cpu) -> Iterable[WriteStep]:
         text = f"{most} {period or _USUAL_PERIOD}"
         key = "cpu.quota" if quota else "cpu.period"
         yield WriteStep(key, "cpu.max", text, free=quota <= 0)
-
-
-def weight(shares: int) -> int:
-    """Return cpu.weight for cpu.shares: the ends meet, and so do the defaults, 1024 and 100.
-
-    The exponent is a quadratic function of log2(shares), as in runc, crun and systemd since 2025;
-    the straight line of before gave 39 for the default.
-    """
-    if shares <= 2:
-        return 1
-    if shares >= _MOST_SHARES:
-        return _MOST_WEIGHT
-    import math
-
-    power = math.log2(shares)
-    return math.ceil(10 ** ((power * power + 125 * power) / 612 - 7 / 34))
 
 
 def _cpuset(wish: Cpu) -> Iterable[WriteStep]:

@@ -9,7 +9,8 @@ import posix
 
 from pyruntime import errors
 from pyruntime.feature import step
-from pyruntime.feature.cgroup.limits import UNLIMITED, WriteStep
+from pyruntime.feature.cgroup.formulas import UNLIMITED, io_weight
+from pyruntime.feature.cgroup.limits import WriteStep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,11 +107,6 @@ def _numbers(device: WeightDevice | ThrottleDevice) -> str:
 def _weight(key: str, device: str, weight: int) -> WriteStep:
     """Plan a weight for the BFQ scheduler, where that is in use, else for io.cost."""
     return WriteStep(key, _BFQ, f"{device}{weight}", instead=(_IO, f"{device}{io_weight(weight)}"))
-
-
-def io_weight(weight: int) -> int:
-    """Return io.weight, 1 to 10000, for blockIO.weight, 10 to 1000."""
-    return 1 + (weight - 10) * 9999 // 990
 
 
 def others(resources: Resources) -> list[step.Step]:

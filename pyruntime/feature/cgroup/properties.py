@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pyruntime import errors
 from pyruntime.feature.cgroup import devices as device_rules
+from pyruntime.feature.cgroup import formulas
 from pyruntime.feature.cgroup.message import Malformed, call
 
 TYPE_CHECKING = False
@@ -52,7 +53,7 @@ def of_limits(resources: Any) -> list[Property]:
         found.append(("TasksMax", "t", INFINITY if limit < 0 else max(limit, 1), 0))
     weight = (resources.get("blockIO") or {}).get("weight")
     if weight:
-        found.append(("IOWeight", "t", 1 + (weight - 10) * 9999 // 990, 0))
+        found.append(("IOWeight", "t", formulas.io_weight(weight), 0))
     return found + _unified(resources.get("unified") or {})
 
 
@@ -63,11 +64,10 @@ def _memory(memory: Any) -> list[Property]:
         found.append(("MemoryMax", "t", _amount(limit), 0))
     if low:
         found.append(("MemoryLow", "t", _amount(low), 0))
-    swap = memory.get("swap", 0)
-    if (limit == -1 and not swap) or swap == -1:
-        found.append(("MemorySwapMax", "t", INFINITY, 0))
-    elif swap:
-        found.append(("MemorySwapMax", "t", swap - max(limit, 0), 0))
+    beyond = formulas.beyond_memory(limit, memory.get("swap", 0))
+    if beyond is not None:
+        swap = INFINITY if beyond == formulas.UNLIMITED else int(beyond)
+        found.append(("MemorySwapMax", "t", swap, 0))
     return found
 
 
@@ -80,7 +80,7 @@ def _cpu(cpu: Any) -> list[Property]:
     if cpu.get("idle") == 1:
         found.append(("CPUWeight", "t", 0, _KNOWS_IDLE))
     elif cpu.get("shares"):
-        found.append(("CPUWeight", "t", weight(cpu["shares"]), 0))
+        found.append(("CPUWeight", "t", formulas.weight(cpu["shares"]), 0))
     return found + _quota(cpu.get("quota") or 0, cpu.get("period") or 0)
 
 
@@ -95,31 +95,6 @@ def _quota(quota: int, period: int) -> list[Property]:
             each = quota * _SECOND_US // (period or _PERIOD_US)
             each += -each % _STEP_US
         found.append(("CPUQuotaPerSecUSec", "t", each, 0))
-    return found
-
-
-def weight(shares: int) -> int:
-    """Return cpu.weight for cpu.shares: 1024 is 100, and both ends meet (as runc and crun do)."""
-    if shares <= 2:
-        return 1
-    if shares >= 1 << 18:
-        return 10000
-    logarithm = _logarithm(shares)
-    exponent = (logarithm * logarithm + 125 * logarithm) / 612 - 7 / 34
-    exact: float = 10.0**exponent
-    return int(exact) + (exact > int(exact))
-
-
-def _logarithm(number: int) -> float:
-    """Return the logarithm to base 2; the module math would cost the rest of Python's start."""
-    whole = number.bit_length() - 1
-    rest, found, bit = number / (1 << whole), float(whole), 0.5
-    while bit > 1e-16:
-        rest *= rest
-        if rest >= 2:
-            rest /= 2
-            found += bit
-        bit /= 2
     return found
 
 

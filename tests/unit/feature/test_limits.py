@@ -3,13 +3,26 @@
 import errno
 import math
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from pyruntime import errors
-from pyruntime.feature.cgroup import controllers, devices, limits, limits_rare, refused, without
+from pyruntime.feature.cgroup import (
+    controllers,
+    devices,
+    formulas,
+    limits,
+    limits_rare,
+    refused,
+    without,
+)
 from pyruntime.feature.cgroup.filesystem import CgroupStep
 from pyruntime.feature.host import Host
+
+ROOT = str(Path(__file__).resolve().parents[3])
 
 
 def writes(**resources):
@@ -34,7 +47,7 @@ def test_the_limit_of_processes(limit, text):
     ],
 )  # fmt: skip
 def test_the_swap_is_what_goes_beyond_memory(limit, swap, text):
-    assert limits.beyond_memory(limit, swap) == text
+    assert formulas.beyond_memory(limit, swap) == text
 
 
 @pytest.mark.parametrize(
@@ -59,15 +72,29 @@ def test_memory(memory, expected):
      (2048, 174), (10240, 639), (262143, 10000), (262144, 10000), (1 << 40, 10000)],
 )  # fmt: skip
 def test_shares_become_a_weight_by_the_newer_formula(shares, weight):
-    assert limits.weight(shares) == weight
+    assert formulas.weight(shares) == weight
 
 
 def test_more_shares_are_never_less_weight():
-    weights = [limits.weight(shares) for shares in range(2, 1 << 18, 97)]
+    weights = [formulas.weight(shares) for shares in range(2, 1 << 18, 97)]
     assert weights == sorted(weights)
     assert (weights[0], weights[-1] >= 9999) == (1, True)
-    power = math.log2(777)
-    assert limits.weight(777) == math.ceil(10 ** ((power**2 + 125 * power) / 612 - 7 / 34))
+
+
+def test_the_weight_is_the_formulas_for_all_shares():
+    for shares in [*range(3, 5000), *range(5000, 1 << 18, 997)]:
+        power = math.log2(shares)
+        assert formulas.weight(shares) == math.ceil(10 ** ((power * power + 125 * power) / 612 - 7 / 34))
+
+
+def test_limits_load_no_module_that_would_finish_the_interpreters_start():
+    """As math does, although it is built in: 2 ms of a create."""
+    program = "import sys; from pyruntime.feature.cgroup import limits; bare = set(sys.modules)\n"
+    program += "limits.plan({'cpu': {'shares': 1000, 'quota': 5000}, 'memory': {'limit': 5, 'swap': 7}})\n"
+    program += "print(*set(sys.modules) - bare)"
+    done = subprocess.run([sys.executable, "-IS", "-c", f"import sys; sys.path.insert(0, {ROOT!r})\n{program}"],
+                          stdout=subprocess.PIPE, text=True, check=True)  # fmt: skip
+    assert done.stdout == "\n"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +121,7 @@ def test_processors(cpu, expected):
     ("weight", "text"), [(10, 1), (11, 11), (100, 910), (500, 4950), (999, 9989), (1000, 10000)]
 )
 def test_the_weight_of_block_io(weight, text):
-    assert limits_rare.io_weight(weight) == text == 1 + (weight - 10) * 9999 // 990
+    assert formulas.io_weight(weight) == text == 1 + (weight - 10) * 9999 // 990
 
 
 def test_block_io_is_one_write_for_each_device_and_rate():

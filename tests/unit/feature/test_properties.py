@@ -1,7 +1,5 @@
 """Limits, devices and annotations as properties of a unit."""
 
-import math
-
 import pytest
 
 from pyruntime import errors
@@ -83,15 +81,6 @@ def test_what_cannot_be_told_is_refused_with_its_place(resources, place):
     with pytest.raises(errors.SpecError) as caught:
         properties.of_limits(resources)
     assert caught.value.problems[0][0] == place
-
-
-def test_the_weight_is_that_of_the_formula_for_all_shares():
-    for shares in [*range(3, 5000), *range(5000, 1 << 18, 997)]:
-        logarithm = math.log2(shares)
-        exact = 10 ** ((logarithm**2 + 125 * logarithm) / 612 - 7 / 34)
-        assert abs(properties.weight(shares) - math.ceil(exact)) <= (abs(exact - round(exact)) < 1e-9)
-    known = {1: 1, 2: 1, 1024: 100, 1 << 18: 10000, 1 << 30: 10000}
-    assert {shares: properties.weight(shares) for shares in known} == known
 
 
 def test_the_allowed_devices_are_told_in_systemds_names():
