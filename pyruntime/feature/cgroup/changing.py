@@ -97,8 +97,8 @@ class Change:
         most = new.get("memory.max", UNLIMITED)
         if any(isinstance(each, UsageStep) for each in steps):  # which asks for more
             return
-        if most == UNLIMITED or int(most) >= amount(self.directory, "memory.current"):
-            return
+        if not most.isdecimal() or int(most) >= amount(self.directory, "memory.current"):
+            return  # unlimited, or in words that only the kernel reads, as the 64M of `unified`
         firm = sum(self._statistics().get(name, 0) for name in _FIRM)
         swap = new.get("memory.swap.max") or self._read("memory.swap.max") or "0"
         if int(most) < firm and (swap.strip() == "0" or not _has_swap()):

@@ -122,6 +122,14 @@ def test_a_limit_below_what_cannot_be_reclaimed_is_refused_before_anything_is_wr
     assert kernel.written == [("memory.max", "2200"), ("memory.max", "2000")]
 
 
+def test_an_amount_in_the_kernels_own_words_is_the_kernels_to_read(monkeypatch, change):
+    """As 64M is: of `unified` any text may come."""
+    kernel = Kernel(monkeypatch)
+    monkeypatch.setattr(changing, "amount", lambda _directory, _file: 7200)
+    change.make(limits.plan({"unified": {"memory.max": "64M", "pids.max": "5"}}))
+    assert kernel.written == [("memory.max", "64M"), ("pids.max", "5")]
+
+
 @pytest.mark.parametrize(
     ("file", "old", "now", "lines"),
     [
