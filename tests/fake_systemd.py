@@ -4,7 +4,8 @@ It speaks by jeepney, so that the runtime's own messages are read by another's h
 `units`; with a `root`, directories of cgroups are made and removed as systemd does, and the
 processes moved. What goes wrong is told beforehand: `refuse` (the next calls of a method fail with
 an error), `results` (how the next jobs end), `cut` (calls of a method that end the connection),
-`mute` (methods without an answer), `astray` (another name for the directory).
+`mute` (methods without an answer), `astray` (another name for the directory), `strangers` (what
+another on the bus says before and after each end of a job: signature and body).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import threading
 import time
 from pathlib import Path
 
-from jeepney import low_level, wrappers
+from jeepney import HeaderFields, low_level, wrappers
 
 MANAGER = "org.freedesktop.systemd1.Manager"
 PLACE = "/org/freedesktop/systemd1"
@@ -30,7 +31,7 @@ class Systemd:
         self.path, self.root, self.version = str(path), root, version
         self.units, self.calls, self.jobs = {}, [], 0
         self.refuse, self.results, self.cut, self.mute = {}, [], {}, set()
-        self.astray = ""
+        self.astray, self.strangers = "", []
         self.said = b"DATA\r\nOK 0123456789abcdef0123456789abcdef\r\n"
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(self.path)
@@ -124,14 +125,20 @@ class Systemd:
         if member == "Get":
             reply = wrappers.new_method_return(told, "v", (("s", self.version),))
         if job:  # the order that is awkward for the other side: the end comes before the answer
-            line.sendall(self._removed(*job))
+            forged = [self._signal(":1.666", *said) for said in self.strangers]
+            line.sendall(b"".join([*forged, self._removed(*job), *forged]))
+        reply.header.fields[HeaderFields.sender] = ":1.2"
         line.sendall(reply.serialise(serial=1 + len(self.calls)))
         return True
 
     def _removed(self, job, unit):
         result = self.results.pop(0) if self.results else "done"
+        return self._signal(":1.2", "uoss", (self.jobs, job, unit, result))
+
+    def _signal(self, sender, signature, body):
         emitter = wrappers.DBusAddress(PLACE, interface=MANAGER)
-        told = wrappers.new_signal(emitter, "JobRemoved", "uoss", (self.jobs, job, unit, result))
+        told = wrappers.new_signal(emitter, "JobRemoved", signature, body)
+        told.header.fields[HeaderFields.sender] = sender
         return told.serialise(serial=1 + len(self.calls))
 
     def _job(self, unit):

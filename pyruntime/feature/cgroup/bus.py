@@ -15,9 +15,9 @@ from pyruntime.kernel import signals, sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
+    from pyruntime.feature.cgroup.busaddress import Address
     from pyruntime.feature.cgroup.message import Message
 
 PATIENCE_S = 30
@@ -37,11 +37,6 @@ _GREETING = b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n"
 _ACCEPTED, _ASKED = b"OK ", b"DATA"
 _LONGEST_LINE = 16384
 _PIECE = 1 << 16
-_SYSTEM = "unix:path=/run/dbus/system_bus_socket"
-_ESCAPE_DIGITS = 2
-
-Address = tuple[bytes, bool]  # the socket's name, and whether systemd itself is at its other end
-
 
 class Refused(errors.RuntimeFailure):
     """The other side answered with an error: its name and its words."""
@@ -61,59 +56,11 @@ class Lost(errors.RuntimeFailure):
     """The connection ended, or nobody answered."""
 
 
-def addresses(manager: str, environment: Mapping[bytes, bytes], euid: int) -> list[Address]:
-    """Return where the manager may be reached, the first that answers is taken.
-
-    Like with runc it is a bus (D-Bus specification, "Well-known Message Bus Instances"), and where
-    no bus runs systemd's own socket.
-
-    Args:
-        manager: "system" or "user".
-        environment: of the caller.
-        euid: of the caller.
-
-    Raises:
-        RuntimeFailure: the environment names no socket, or one of a kind that is not known.
-    """
-    if manager == "system":
-        told = environment.get(b"DBUS_SYSTEM_BUS_ADDRESS", b"")
-        found = _read_addresses(told or _SYSTEM.encode())
-        return found if told or euid else [*found, (b"/run/systemd/private", True)]
-    if told := environment.get(b"DBUS_SESSION_BUS_ADDRESS", b""):
-        return _read_addresses(told)
-    home = environment.get(b"XDG_RUNTIME_DIR", b"") or b"/run/user/%d" % euid
-    return [(home + b"/bus", False), (home + b"/systemd/private", True)]
-
-
-def _read_addresses(told: bytes) -> list[Address]:
-    """Read addresses of sockets in the form `unix:path=/a;unix:abstract=b,guid=c`."""
-    found: list[Address] = []
-    for each in told.split(b";"):
-        kind, _, pairs = each.partition(b":")
-        named = dict(pair.partition(b"=")[::2] for pair in pairs.split(b","))
-        if kind == b"unix" and b"path" in named:
-            found.append((_unescaped(named[b"path"]), False))
-        elif kind == b"unix" and b"abstract" in named:
-            found.append((b"\0" + _unescaped(named[b"abstract"]), False))
-    if not found:
-        said = told.decode("utf-8", "replace")
-        raise errors.RuntimeFailure(f"no socket in the address of the bus: {said}")
-    return found
-
-
-def _unescaped(value: bytes) -> bytes:
-    first, *others = value.split(b"%")
-    try:
-        return first + b"".join(bytes((int(each[:2], 16),)) + each[2:] for each in others)
-    except ValueError:
-        return value
-
-
 class Bus:
     """One connection.
 
     Args:
-        found: what `addresses` returned.
+        found: what `busaddress.addresses` returned.
         ending: descriptor that can be read when the runtime is asked to end, -1 for none.
 
     Raises:
@@ -124,6 +71,7 @@ class Bus:
         "_accepted",
         "_buffer",
         "_known_version",
+        "_manager",
         "_results",
         "_serial",
         "descriptor",
@@ -137,7 +85,8 @@ class Bus:
         self._buffer = bytearray()
         self._accepted = False
         self._serial = 0
-        self._results: dict[str, str] = {}
+        self._results: dict[tuple[str, str], str] = {}  # by (who says so, job)
+        self._manager = ""  # name of the manager on this bus, known by its answers
         self._known_version = 0
         begin = bytearray(_GREETING)
         if not self.direct:
@@ -175,23 +124,25 @@ class Bus:
             told = self._receive(limit)
             if told.fields.get(message.REPLY_SERIAL) == serial:
                 break
+        self._manager = told.fields.get(message.SENDER, "")
         if told.kind == message.ERROR:
             text = told.body[0] if told.body and isinstance(told.body[0], str) else ""
             raise Refused(str(told.fields.get(message.ERROR_NAME, "")), text)
         return told.body
 
     def result(self, job: str) -> str:
-        """Wait until a job is done; return its result.
+        """Wait until a job is done, of which an answer has told; return its result.
 
-        That is done, canceled, timeout, failed, dependency or skipped.
+        That is done, canceled, timeout, failed, dependency or skipped. It counts if the manager
+        says so: anybody on a bus may send a signal to anybody.
 
         Raises:
             Lost: the connection ended, or the job does not end.
         """
         limit = time.monotonic() + PATIENCE_S
-        while job not in self._results:
+        while (told := (self._manager, job)) not in self._results:
             self._receive(limit)
-        return self._results.pop(job)
+        return self._results.pop(told)
 
     def version(self) -> int:
         """Return the version of systemd, asked for once; 0 where it tells none.
@@ -251,9 +202,11 @@ class Bus:
         except message.Malformed as error:
             raise Lost(f"systemd's message cannot be read: {error}") from None
         del self._buffer[:size]
-        if told.kind == message.SIGNAL and told.fields.get(message.MEMBER) == "JobRemoved":
+        fields = told.fields
+        named = fields.get(message.MEMBER), fields.get(message.SIGNATURE)
+        if told.kind == message.SIGNAL and named == ("JobRemoved", "uoss"):
             _, job, _, result = told.body
-            self._results[str(job)] = str(result)
+            self._results[fields.get(message.SENDER, ""), job] = result
         return told
 
     def _hear_acceptance(self, limit: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posix
 
 from pyruntime import errors
-from pyruntime.feature.cgroup import bus, unit
+from pyruntime.feature.cgroup import bus, busaddress, unit
 from pyruntime.feature.cgroup.bus import Bus
 
 TYPE_CHECKING = False
@@ -57,7 +57,7 @@ def reach(manager: str, ending: int = -1) -> Bus:
     Raises:
         Lost: nobody is there.
     """
-    return Bus(bus.addresses(manager, posix.environ, posix.geteuid()), ending)
+    return Bus(busaddress.addresses(manager, posix.environ, posix.geteuid()), ending)
 
 
 def known(line: Bus, told: list[Property]) -> list[tuple[str, tuple[str, Any]]]:

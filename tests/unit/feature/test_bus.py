@@ -4,9 +4,9 @@ import os
 import signal
 
 import pytest
-from fake_systemd import ERRORS, Systemd
+from fake_systemd import ERRORS, PLACE, Systemd
 
-from pyruntime.feature.cgroup import bus, systemd
+from pyruntime.feature.cgroup import bus, busaddress, systemd
 from pyruntime.kernel import signals
 
 SYSTEM = (b"/run/dbus/system_bus_socket", False)
@@ -49,13 +49,13 @@ def line(server):
     ],
 )  # fmt: skip
 def test_a_manager_is_looked_for_where_engines_and_systemctl_find_it(manager, environment, euid, found):
-    assert bus.addresses(manager, environment, euid) == found
+    assert busaddress.addresses(manager, environment, euid) == found
 
 
 @pytest.mark.parametrize("told", [b"tcp:host=a", b"unix:", b"x", b"unix:tmpdir=/tmp"])
 def test_an_address_without_a_socket_is_refused_by_its_words(told):
     with pytest.raises(bus.errors.RuntimeFailure) as caught:
-        bus.addresses("system", {b"DBUS_SYSTEM_BUS_ADDRESS": told}, 0)
+        busaddress.addresses("system", {b"DBUS_SYSTEM_BUS_ADDRESS": told}, 0)
     assert told.decode() in caught.value.say()
 
 
@@ -101,6 +101,19 @@ def test_the_end_of_a_job_is_heard_although_it_comes_before_the_answer(server, l
     server.results.append(result)
     (job,) = line.ask("StopUnit", "ss", "a.scope", "replace")
     assert line.result(job) == result
+
+
+@pytest.mark.parametrize(
+    ("signature", "body"),
+    [("uoss", (1, f"{PLACE}/job/1", "a.scope", "done")), ("s", ("nonsense",)), (None, ()), ("uosv", (1, "/", "", ("s", "")))],
+)  # fmt: skip
+def test_what_another_on_the_bus_says_of_a_job_is_not_believed(server, line, signature, body):
+    """Everybody may send a signal to everybody there."""
+    server.units["a.scope"] = None
+    server.results.append("failed")
+    server.strangers.append((signature, body))
+    (job,) = line.ask("StopUnit", "ss", "a.scope", "replace")
+    assert line.result(job) == "failed"
 
 
 def test_an_error_is_told_with_its_words_and_its_name(line):
