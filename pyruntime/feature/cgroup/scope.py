@@ -50,13 +50,16 @@ class Scope:
     def begin(self) -> None:
         """Ask for the unit, without waiting for it.
 
+        Not for a slice: it does not end by itself, so it is begun when its answer is waited for.
+
         Raises:
             RuntimeFailure: systemd is not there.
         """
         if why := systemd.missing():
             raise errors.RuntimeFailure(why)
-        if not self.wanted.name.endswith(".slice"):
-            self._holder = _hold()
+        if self.wanted.name.endswith(".slice"):
+            return
+        self._holder = _hold()
         with systemd.telling(f"start the unit {self.wanted.name}"):
             try:
                 self._ask()
@@ -72,6 +75,8 @@ class Scope:
         """
         wanted = self.wanted
         with systemd.telling(f"start the unit {wanted.name}"):
+            if not self._holder:
+                self._ask()
             self._start()
         if self._holder and (found := self._found()) != self._planned():
             self._ours = False  # in another pid namespace than systemd's the number was another's
@@ -122,11 +127,12 @@ class Scope:
         if self._is_full:
             self._fill()
         if self._holder:
-            posix.kill(self._holder, _SIGKILL)
             try:
-                posix.waitpid(self._holder, 0)
-            except ChildProcessError:  # the caller has children reaped by nobody
-                pass
+                if posix.waitpid(self._holder, posix.WNOHANG) == (0, 0):
+                    posix.kill(self._holder, _SIGKILL)
+                    posix.waitpid(self._holder, 0)
+            except (ChildProcessError, ProcessLookupError):
+                pass  # where SIGCHLD is ignored the kernel reaps; by then the number is another's
             self._holder = 0
         self._hang_up()
         if self.descriptor >= 0:

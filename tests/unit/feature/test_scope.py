@@ -1,0 +1,71 @@
+"""What having a unit made leaves when the birth fails, at a systemd of the test's own."""
+
+import os
+import signal
+import time
+
+import pytest
+from fake_systemd import Systemd
+
+from pyruntime.feature.cgroup import systemd
+from pyruntime.feature.cgroup.unit import ScopeStep
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    made = Systemd(tmp_path / "bus")
+    address = made.environment["DBUS_SYSTEM_BUS_ADDRESS"].encode()
+    monkeypatch.setattr(systemd.posix, "environ", {b"DBUS_SYSTEM_BUS_ADDRESS": address})
+    monkeypatch.setattr(systemd, "_BOOTED", str(tmp_path))
+    yield made
+    made.close()
+
+
+def place(name, tmp_path):
+    return ScopeStep("system", name, "a.slice", base="", root=str(tmp_path), subgroup="", told=[]).place()
+
+
+def test_a_slice_of_a_birth_that_fails_early_is_not_left(server, tmp_path):
+    """Nothing is in a slice, so unlike a scope it does not end by itself."""
+    made = place("a-box.slice", tmp_path)
+    made.begin()
+    time.sleep(0.2)  # for a call that is under way
+    made.let_go()
+    made.unmake()
+    assert server.units == {}
+
+
+def test_a_slice_is_begun_when_it_is_waited_for(server, tmp_path):
+    made = place("a-box.slice", tmp_path)
+    directory = tmp_path / "a.slice" / "a-box.slice"
+    directory.mkdir(parents=True)
+    (directory / "cgroup.events").write_text("populated 0\nfrozen 0\n")
+    made.begin()
+    made.make()
+    assert list(server.units) == ["a-box.slice"]
+    assert os.readlink(f"/proc/self/fd/{made.descriptor}") == str(directory)
+    made.let_go()
+
+
+def test_a_holder_that_is_gone_is_no_error(server, tmp_path):
+    """The caller may have its children reaped by the kernel, and another may have ended it."""
+    made = place("box.scope", tmp_path)
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        made.begin()
+        ((_, pids),) = server_told(server)
+        os.kill(pids[0], signal.SIGKILL)
+        while os.path.exists(f"/proc/{pids[0]}"):
+            time.sleep(0.01)
+        made.let_go()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert made.descriptor == -1
+
+
+def server_told(server):
+    """The property PIDs of the unit that was started."""
+    limit = time.monotonic() + 10
+    while "StartTransientUnit" not in server.members() and time.monotonic() < limit:
+        time.sleep(0.01)
+    return [value for name, value in server.arguments("StartTransientUnit")[2] if name == "PIDs"]
