@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pyruntime.feature.netcounters import Counters
 
 _GONE = (2, 19)  # ENOENT, ENODEV
+_LONGEST_MS = (1 << 31) - 1  # that poll(2) waits
 _ENDED = "container with id {} is not running"
 
 
@@ -131,8 +132,8 @@ class Notices:
         return self.known
 
     def wait(self, seconds: float) -> None:
-        """Wait so long, or until something of this has changed."""
-        self.poll.poll(seconds * 1000)
+        """Wait so long, or until something of this has changed; less if it is longer than weeks."""
+        self.poll.poll(min(seconds * 1000, _LONGEST_MS))
 
 
 def _told(descriptor: int) -> str:

@@ -87,8 +87,9 @@ def test_the_stream_goes_on_until_the_container_ends(runtime, sleeper, streaming
     assert all(json.loads(line)["type"] == "stats" for line in rest.splitlines())
 
 
-def test_the_end_is_noticed_at_once_whatever_the_interval(runtime, sleeper, streaming):
-    stream = streaming("--interval", "100h")
+@pytest.mark.parametrize("interval", ["100h", "2562047h"])
+def test_the_end_is_noticed_at_once_whatever_the_interval(runtime, sleeper, streaming, interval):
+    stream = streaming("--interval", interval)
     inside.eventually(lambda: watches(stream.pid))
     succeed(runtime("delete", "--force", "c1"))
     assert stream.communicate(timeout=60) == ("", "")
