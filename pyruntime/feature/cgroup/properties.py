@@ -30,7 +30,7 @@ _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _SECOND_US = 1_000_000
 _STEP_US = 10_000  # systemd keeps a quota in hundredths of a processor
 _PERIOD_US = 100_000  # of the kernel where none is given
-_MOST_NUMBERS = 8192  # processors or memory nodes
+_DIGITS = 20  # of 2^64
 _KNOWS_PERIOD, _KNOWS_CPUSET, _KNOWS_IDLE, _KNOWS_OOM_OF_SCOPES = 242, 244, 252, 253
 
 
@@ -44,6 +44,7 @@ def of_limits(resources: Any) -> list[Property]:
         SpecError: a value of `unified`, or a list of processors, that is none.
     """
     found = [
+        *_awake(resources),
         *_memory(resources.get("memory") or {}),
         *_cpu(resources.get("cpu") or {}),
         *_cpuset(resources.get("cpu") or {}, "/linux/resources/cpu"),
@@ -55,6 +56,13 @@ def of_limits(resources: Any) -> list[Property]:
     if weight:
         found.append(("IOWeight", "t", formulas.io_weight(weight), 0))
     return found + _unified(resources.get("unified") or {})
+
+
+def _awake(resources: Any) -> list[Property]:
+    """Return what says that a cgroup is not idle any more; a weight that is told later decides."""
+    cpu, unified = resources.get("cpu") or {}, resources.get("unified") or {}
+    awake = cpu.get("idle") == 0 or unified.get("cpu.idle", "").strip() == "0"
+    return [("CPUWeight", "t", INFINITY, 0)] if awake else []
 
 
 def _memory(memory: Any) -> list[Property]:
@@ -93,7 +101,7 @@ def _quota(quota: int, period: int) -> list[Property]:
         each = INFINITY
         if quota > 0:
             each = quota * _SECOND_US // (period or _PERIOD_US)
-            each += -each % _STEP_US
+            each = min(each + -each % _STEP_US, INFINITY)  # the kernel will refuse what is more
         found.append(("CPUQuotaPerSecUSec", "t", each, 0))
     return found
 
@@ -101,28 +109,20 @@ def _quota(quota: int, period: int) -> list[Property]:
 def _cpuset(cpu: Any, place: str) -> list[Property]:
     names = (("cpus", "AllowedCPUs"), ("mems", "AllowedMemoryNodes"))
     return [
-        (name, "ay", mask(cpu[key], f"{place}/{key}"), _KNOWS_CPUSET)
+        (name, "ay", _members(cpu[key], f"{place}/{key}"), _KNOWS_CPUSET)
         for key, name in names
         if cpu.get(key)
     ]
 
 
-def mask(told: str, place: str) -> bytes:
-    """Return a list as the kernel writes it ("0-3,7") as bits, the lowest number first.
+def _members(told: str, place: str) -> bytes:
+    """Return a list as the kernel writes it ("0-3,7") as bits, the lowest number first."""
+    from pyruntime.spec import listformat  # few containers have a cpuset
 
-    Raises:
-        SpecError: it is no such list.
-    """
-    bits = 0
-    for part in told.split(","):
-        first, dash, last = part.strip().partition("-")
-        digits = first + (last if dash else "0")
-        if not (digits.isascii() and digits.isdigit() and first and (last or not dash)):
-            raise errors.SpecError([(place, f"{told} is no list of numbers as in 0-3,7")])
-        lowest, highest = int(first), int(last or first)
-        if not lowest <= highest < _MOST_NUMBERS:
-            raise errors.SpecError([(place, f"{told}: {part} is no range of numbers")])
-        bits |= (1 << highest + 1) - (1 << lowest)
+    try:
+        bits = listformat.mask(told.strip())
+    except ValueError as error:
+        raise errors.SpecError([(place, f"is no list of numbers as in 0-3,7: {error}")]) from None
     return bits.to_bytes((bits.bit_length() + 7) // 8, "little")
 
 
@@ -141,7 +141,7 @@ def _unified(unified: dict[str, str]) -> list[Property]:
             found.append(("CPUWeight", "t", 0, _KNOWS_IDLE))
         elif name in ("cpuset.cpus", "cpuset.mems") and value.strip():
             key = name.partition(".")[2]
-            own = mask(value, place)
+            own = _members(value, place)
             kind = "AllowedCPUs" if key == "cpus" else "AllowedMemoryNodes"
             found.append((kind, "ay", own, _KNOWS_CPUSET))
         elif name == "memory.oom.group":
@@ -151,6 +151,23 @@ def _unified(unified: dict[str, str]) -> list[Property]:
     return found
 
 
+def before(told: list[Property], resources: Any, rules: DeviceStep) -> list[Property]:
+    """Return what takes back properties, to those of the limits and device rules of before.
+
+    Args:
+        told: of_limits and of_devices of what is new.
+        resources: the limits of before.
+        rules: the device rules of before.
+    """
+    old = {each[0]: each for each in of_limits(resources) + of_devices(rules)}
+    nothing = {"t": INFINITY, "ay": b""}
+    return [
+        old.get(name, (name, kind, 0 if name in _PROTECTING else nothing.get(kind), least))
+        for name, kind, _, least in told
+    ]
+
+
+_PROTECTING = ("MemoryLow", "MemoryMin")
 _AMOUNTS = {
     "cpu.weight": "CPUWeight",
     "memory.high": "MemoryHigh",
@@ -166,7 +183,8 @@ def _number(value: str, place: str) -> int:
     told = value.strip()
     if told == "max":
         return INFINITY
-    if not (told.isascii() and told.isdigit()) or int(told) > INFINITY:
+    plain = told.isascii() and told.isdigit() and len(told) <= _DIGITS
+    if not plain or int(told) > INFINITY:
         raise errors.SpecError([(place, f"{value!r} is neither a number nor max")])
     return int(told)
 

@@ -6,6 +6,7 @@ from pyruntime import errors
 from pyruntime.feature.cgroup import devices, properties
 
 INFINITY = properties.INFINITY
+WILD = [{"allow": True, "access": "rwm"}]
 PERIOD = ("CPUQuotaPeriodUSec", "t", 50000, 242)
 
 
@@ -35,6 +36,11 @@ def short(found):
         ({"cpu": {"quota": 1, "period": 50000}}, [PERIOD[::2], ("CPUQuotaPerSecUSec", 10000)]),
         ({"cpu": {"quota": 33333, "period": 50000}}, [PERIOD[::2], ("CPUQuotaPerSecUSec", 670000)]),
         ({"cpu": {"quota": -1}}, [("CPUQuotaPerSecUSec", INFINITY)]),
+        ({"cpu": {"quota": (1 << 63) - 1}}, [("CPUQuotaPerSecUSec", INFINITY)]),
+        ({"cpu": {"idle": 0}}, [("CPUWeight", INFINITY)]),
+        ({"cpu": {"idle": 0, "shares": 2}}, [("CPUWeight", INFINITY), ("CPUWeight", 1)]),
+        ({"unified": {"cpu.weight": "7", "cpu.idle": "0"}}, [("CPUWeight", INFINITY), ("CPUWeight", 7)]),
+        ({"cpu": {"cpus": "1,,0,"}}, [("AllowedCPUs", b"\3")]),
         ({"cpu": {"period": 50000}}, [PERIOD[::2], ("CPUQuotaPerSecUSec", INFINITY)]),
         ({"cpu": {"cpus": "0-1,9", "mems": "0"}}, [("AllowedCPUs", b"\3\2"), ("AllowedMemoryNodes", b"\1")]),
         ({"blockIO": {"weight": 10}}, [("IOWeight", 1)]),
@@ -72,6 +78,8 @@ def test_newer_properties_say_since_when_they_are_known():
         ({"cpu": {"cpus": "0-99999999"}}, "/linux/resources/cpu/cpus"),
         ({"cpu": {"cpus": "1-"}}, "/linux/resources/cpu/cpus"),
         ({"cpu": {"cpus": "-1"}}, "/linux/resources/cpu/cpus"),
+        ({"cpu": {"cpus": "9" * 5000}}, "/linux/resources/cpu/cpus"),
+        ({"unified": {"memory.max": "9" * 5000}}, "/linux/resources/unified/memory.max"),
         ({"unified": {"memory.max": "-5"}}, "/linux/resources/unified/memory.max"),
         ({"unified": {"cpu.max": "a b"}}, "/linux/resources/unified/cpu.max"),
         ({"unified": {"pids.max": "9" * 30}}, "/linux/resources/unified/pids.max"),
@@ -81,6 +89,18 @@ def test_what_cannot_be_told_is_refused_with_its_place(resources, place):
     with pytest.raises(errors.SpecError) as caught:
         properties.of_limits(resources)
     assert caught.value.problems[0][0] == place
+
+
+def test_what_was_told_can_be_taken_back_to_what_was_before():
+    told = properties.of_limits({
+        "memory": {"limit": 9, "reservation": 5}, "cpu": {"cpus": "0", "quota": 5000, "shares": 5},
+        "unified": {"memory.min": "7"},
+    }) + properties.of_devices(devices.plan([]))  # fmt: skip
+    before = {"memory": {"limit": 7}, "unified": {"cpu.weight": "3"}, "pids": {"limit": 6}}
+    assert dict(short(properties.before(told, before, devices.plan(WILD)))) == {
+        "MemoryMax": 7, "MemoryLow": 0, "MemoryMin": 0, "AllowedCPUs": b"", "CPUWeight": 3,
+        "CPUQuotaPerSecUSec": INFINITY, "DevicePolicy": "auto", "DeviceAllow": [],
+    }  # fmt: skip
 
 
 def test_the_allowed_devices_are_told_in_systemds_names():
