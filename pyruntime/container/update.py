@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pyruntime.container.store import State
+    from pyruntime.container.unitbook import Book
     from pyruntime.feature.cgroup.devices import DeviceStep
+    from pyruntime.feature.step import Step
     from pyruntime.spec.shapes import DeviceRule, Resources
 
 _PRESENT = "resources.json"
@@ -65,19 +67,13 @@ def update(
         present, config = _present(entry)
         merged = merging.merge(present, wish)
         _refuse(resourcerules.broken(merged, ""))
-        steps = _steps(present, merged, wish)
-        change = changing.Change(_cgroup(saved)) if steps else None
-        try:
-            if change:
-                change.make(steps)
-                if "unit" in saved:
-                    _tell_systemd(saved["unit"], merged, steps, change)
+        asked = merging.asked(merged, wish)
+        steps = limits.plan(asked, _new_rules(present, merged, wish))
+        book = _book(saved["unit"], asked, steps, present) if "unit" in saved else None
+        with _Changed(saved, steps, book):
             if l3_cache_schema or mem_bw_schema:
-                _change_class(entry, saved, config, (l3_cache_schema, mem_bw_schema), change)
-        finally:
-            if change:
-                change.close()
-        entry.write(_PRESENT, jsonfile.encode(merged).encode("utf-8"))
+                _change_class(entry, saved, config, (l3_cache_schema, mem_bw_schema))
+            entry.write(_PRESENT, jsonfile.encode(merged).encode("utf-8"))
     finally:
         posix.close(lock)
     return resourcerules.foreign(wish)
@@ -113,38 +109,76 @@ def _present(entry: Claim) -> tuple[Resources, Any]:
     return present, config
 
 
-def _steps(present: Resources, merged: Resources, wish: Resources) -> list[Any]:
-    """Plan what is to be written; a device program only where the rules have become others.
+def _new_rules(present: Resources, merged: Resources, wish: Resources) -> DeviceStep | None:
+    """Plan a device program only where the rules have become others.
 
     Engines send all limits with each change, those of devices as well; to attach the same rules
     again would take away what others have allowed since (runc never changes devices for that).
     """
-    rules = None
-    if wish.get("devices"):
-        wanted = _rules(merged)
-        rules = wanted if wanted != _rules(present) else None
-    return limits.plan(merging.asked(merged, wish), rules)
+    if not wish.get("devices"):
+        return None
+    wanted = _rules(merged)
+    return wanted if wanted != _rules(present) else None
 
 
-def _tell_systemd(unit: str, merged: Resources, steps: list[Any], change: changing.Change) -> None:
-    """Have systemd note the new limits, too, then write them again: it rounds some of them.
+def _book(unit: str, asked: Resources, steps: list[Step], present: Resources) -> Book:
+    """Prepare what systemd is told.
 
     Raises:
-        RuntimeFailure: it refuses one; the limits are as they were.
+        UsageError: it cannot be told a limit.
     """
-    from pyruntime.feature.cgroup import properties, systemd
+    from pyruntime.container import unitbook
 
-    told = properties.of_limits(merged)
-    for each in steps:
-        if isinstance(each, device_rules.DeviceStep):
-            told += properties.of_devices(each)
     try:
-        systemd.set_properties(unit, told)
-    except errors.RuntimeFailure:
-        change.undo()
+        return unitbook.Book(unit, asked, steps, present=present, rules=_rules(present))
+    except errors.SpecError as failure:
+        _refuse([(at.removeprefix("/linux/resources"), told) for at, told in failure.problems])
         raise
-    written = [each for each in steps if isinstance(each, limits.WriteStep)]
-    limits.apply(written, change.directory, change.cgroup)
+
+
+class _Changed:
+    """The limits changed, in the files and in systemd's book; as they were if what follows fails.
+
+    Raises:
+        RuntimeFailure: the kernel or systemd refuses one.
+    """
+
+    __slots__ = ("book", "change", "steps")
+
+    def __init__(self, saved: State, steps: list[Step], book: Book | None) -> None:
+        self.steps, self.book = steps, book
+        self.change = changing.Change(_cgroup(saved)) if steps else None
+
+    def __enter__(self) -> None:
+        """Write them; after systemd has written them its way, once more."""
+        if not self.change:
+            return
+        if self.book:
+            self.change.note(*self.book.files())
+        self.change.make(self.steps)
+        if self.book:
+            try:
+                self.book.tell()
+                written = [each for each in self.steps if isinstance(each, limits.WriteStep)]
+                limits.apply(written, self.change.directory, self.change.cgroup)
+                self.change.keep(written)
+            except errors.RuntimeFailure:
+                self._take_back()
+                raise
+
+    def __exit__(self, _kind: object, failure: BaseException | None, _trace: object) -> None:
+        """Put them back after a failure."""
+        if failure:
+            self._take_back()
+        if self.change:
+            self.change.close()
+
+    def _take_back(self) -> None:
+        """Put them back; by systemd first, which rounds what it writes."""
+        if self.book:
+            self.book.take_back()
+        if self.change:
+            self.change.undo()
 
 
 def _rules(resources: Resources) -> DeviceStep:
@@ -171,23 +205,12 @@ def _cgroup(saved: State) -> CgroupStep:
     return CgroupStep(directory.removeprefix(root), root)
 
 
-def _change_class(
-    entry: Claim,
-    saved: State,
-    config: Any,
-    lines: tuple[str, str],
-    change: changing.Change | None,
-) -> None:
-    """Change the class of service; a failure puts the other limits back as well.
+def _change_class(entry: Claim, saved: State, config: Any, lines: tuple[str, str]) -> None:
+    """Change the class of service.
 
     Raises:
         RuntimeFailure: it cannot be changed.
     """
     from pyruntime.container import reclassing
 
-    try:
-        reclassing.change(entry, saved, (config.get("linux") or {}).get("intelRdt"), lines)
-    except errors.RuntimeFailure:
-        if change:
-            change.undo()
-        raise
+    reclassing.change(entry, saved, (config.get("linux") or {}).get("intelRdt"), lines)

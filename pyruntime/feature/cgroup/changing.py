@@ -31,6 +31,7 @@ _DEFAULTS = {
     "io.bfq.weight": "default",
     "io.latency": "target=max",
 }
+_DIGITS = 20  # of 2^64
 # What of memory stays in use however hard the kernel tries, without swap (memory.stat).
 _FIRM = ("anon", "shmem", "kernel_stack", "pagetables", "percpu", "sock", "slab_unreclaimable")
 
@@ -68,13 +69,25 @@ class Change:
             self.undo()
             raise
 
+    def note(self, *files: str) -> None:
+        """Read what may change; a file that is not there cannot."""
+        for file in files:
+            if file and file not in self.old and (text := self._read(file)) is not None:
+                self.old[file] = text
+
+    def keep(self, steps: Iterable[Step]) -> None:
+        """Put back what has changed beside the files of the steps."""
+        changed = {each.file for each in steps if isinstance(each, limits.WriteStep)}
+        changed |= {_BESIDE.get(file, "") for file in changed}
+        for file in self.old:
+            if file not in changed and not self._put_back(file):
+                _warn([file], self.cgroup)
+
     def _note(self, steps: list[Step]) -> None:
-        """Read all that may change."""
+        """Read all that may change by the steps."""
         for each in steps:
             if isinstance(each, limits.WriteStep):
-                for file in (each.file, each.instead[0], _BESIDE.get(each.file, "")):
-                    if file and file not in self.old and (text := self._read(file)) is not None:
-                        self.old[file] = text
+                self.note(each.file, each.instead[0], _BESIDE.get(each.file, ""))
             elif isinstance(each, devices.DeviceStep):
                 with errors.doing("read the device program of", self.cgroup.directory):
                     numbers = bpf.attached(self.directory)
@@ -97,8 +110,10 @@ class Change:
         most = new.get("memory.max", UNLIMITED)
         if any(isinstance(each, UsageStep) for each in steps):  # which asks for more
             return
-        if not most.isdecimal() or int(most) >= amount(self.directory, "memory.current"):
+        if not most.isdecimal() or len(most) > _DIGITS:
             return  # unlimited, or in words that only the kernel reads, as the 64M of `unified`
+        if int(most) >= amount(self.directory, "memory.current"):
+            return
         firm = sum(self._statistics().get(name, 0) for name in _FIRM)
         swap = new.get("memory.swap.max") or self._read("memory.swap.max") or "0"
         if int(most) < firm and (swap.strip() == "0" or not _has_swap()):
@@ -121,10 +136,7 @@ class Change:
             with errors.doing("put back the device program of", self.cgroup.directory):
                 self._put_back_programs(self._programs)
         if left:
-            from pyruntime import log
-
-            told = f"of {self.cgroup.directory} could not be put back"
-            log.warning(f"{', '.join(left)} {told}: its limits are neither the old nor the new")
+            _warn(left, self.cgroup)
 
     def _put_back(self, file: str) -> bool:
         """Write the old text of one file, if it is another now; tell whether it has it."""
@@ -154,6 +166,13 @@ class Change:
         """Close what is open; nothing can be put back any more."""
         for descriptor in (self.directory, *(self._programs or {}).values()):
             posix.close(descriptor)
+
+
+def _warn(files: list[str], cgroup: CgroupStep) -> None:
+    from pyruntime import log
+
+    told = f"of {cgroup.directory} could not be put back"
+    log.warning(f"{', '.join(files)} {told}: its limits are neither the old nor the new")
 
 
 def restoring(file: str, old: str, now: str) -> list[str]:

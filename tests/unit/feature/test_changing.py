@@ -122,12 +122,24 @@ def test_a_limit_below_what_cannot_be_reclaimed_is_refused_before_anything_is_wr
     assert kernel.written == [("memory.max", "2200"), ("memory.max", "2000")]
 
 
+def test_what_another_writes_beside_is_put_back(monkeypatch, change):
+    kernel = Kernel(monkeypatch)
+    change.note("cpu.max", "pids.max", "nosuch.max")
+    steps = limits.plan({"pids": {"limit": 5}})
+    change.make(steps)
+    kernel.files |= {"cpu.max": "1 2\n", "memory.max": "7\n"}
+    change.keep(steps)
+    assert kernel.files == OLD | {"pids.max": "5\n", "memory.max": "7\n"}
+
+
 def test_an_amount_in_the_kernels_own_words_is_the_kernels_to_read(monkeypatch, change):
     """As 64M is: of `unified` any text may come."""
     kernel = Kernel(monkeypatch)
     monkeypatch.setattr(changing, "amount", lambda _directory, _file: 7200)
     change.make(limits.plan({"unified": {"memory.max": "64M", "pids.max": "5"}}))
     assert kernel.written == [("memory.max", "64M"), ("pids.max", "5")]
+    change.make(limits.plan({"unified": {"memory.max": "9" * 5000}}))
+    assert kernel.written[2:] == [("memory.max", "9" * 5000)]
 
 
 @pytest.mark.parametrize(
