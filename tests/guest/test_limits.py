@@ -1,6 +1,7 @@
 """Limits of a container's cgroup as the kernel reads them back, and what they do.
 
-By cgroupfs; what each row and each option comes to, by systemd, too. Run in the guest as root: every controller of cgroup v2 is there.
+By cgroupfs; what each row and each option comes to, by systemd, too. Run in the guest as root: every
+controller of cgroup v2 is there.
 """
 
 import contextlib
@@ -284,8 +285,10 @@ def test_a_payload_that_uses_too_much_memory_is_killed(runtime, bundle):
     assert done.returncode == 137
 
 
-def test_a_limit_of_memory_in_which_no_container_can_be_made_is_named(runtime, bundle, containers):
-    done = runtime("create", "--bundle", limited(bundle, {"memory": {"limit": 4096}}), "box")
+@BOTH
+def test_a_limit_of_memory_in_which_no_container_can_be_made_is_named(runtime, bundle, containers, manager):
+    path = limited(bundle, {"memory": {"limit": 4096}})
+    done = runtime("--cgroup-manager", manager, "create", "--bundle", path, "box")
     assert done.returncode == 1
     assert "container init was OOM-killed (memory limit too low?): the limit is 4096 bytes" in done.stderr
     assert containers.ids() == []
