@@ -27,7 +27,7 @@ CASES = 20000
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
-demo: ready-demo ## show a container's life (needs root)
+demo: ready-demo ## show a container's life
 	@integration/demo
 
 test: ready-test ## run every test that this machine can run

@@ -156,7 +156,19 @@ def leaked(before, seconds=20.0):
 @pytest.fixture(scope="session")
 def launcher(tmp_path_factory):
     """The program as `make install` puts it; with PYRUNTIME_LAUNCHER=script the script beside it."""
-    prefix = tmp_path_factory.mktemp("installed")
+    return installed(tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture(scope="session")
+def open_launcher():
+    """The same in a directory that every user can walk to, unlike those of pytest."""
+    with tempfile.TemporaryDirectory(prefix="installed-", dir="/tmp") as prefix:
+        os.chmod(prefix, 0o755)
+        yield installed(Path(prefix))
+
+
+def installed(prefix):
+    """Install this tree; return the program."""
     command = ["make", "-s", "-C", str(TREE), "install", f"PREFIX={prefix}"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -131,16 +131,20 @@ def prospect(
         wishes: the flags of the create.
     """
     waiting = awaited.plan(config)
-    plan = Plan(awaited.without(config, waiting), _able(host), ID, bundle, wishes)
+    moving = bool((config.get("linux") or {}).get("netDevices"))
+    able = _able(host, 0 if moving else host.euid)
+    plan = Plan(awaited.without(config, waiting), able, ID, bundle, wishes)
     around = look(plan, host, root)
     acts = forecast.Forecast(plan, around, waiting, root).acts()
     return Prospect(plan, around, acts, root)
 
 
-def _able(host: Host) -> Host:
+def _able(host: Host, euid: int) -> Host:
     """Return the host with that without which there would be no plan; it is marked instead."""
-    found = host.cgroup_root or _CGROUPS
-    return Host(0, found, host.cgroup_own, host.release, host.last_capability)
+    return Host(
+        euid, host.cgroup_root or _CGROUPS, host.cgroup_own, host.release, host.last_capability,
+        egid=host.egid, setgroups=host.setgroups,
+    )  # fmt: skip
 
 
 def text(made: Prospect) -> str:

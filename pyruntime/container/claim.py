@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import posix
 import time
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _STICKY_PRIVATE = 0o1700
 _OCI_VERSION = "1.3.0"
+_NOT_OURS = "set XDG_RUNTIME_DIR to a directory of this user's, or use --root"
 
 
 class Claim(store.Entry):
@@ -110,7 +112,7 @@ def _make_root(root: str) -> None:
         KernelError: it cannot be made.
     """
     made = ""
-    with doing("make the state root", root):
+    with doing("make the state root", root, {errno.EACCES: _NOT_OURS}):
         for part in root.strip("/").split("/"):
             made += f"/{part}"
             try:

@@ -99,6 +99,11 @@ def begin(
     if b"NOTIFY_SOCKET" in caller.environment:
         config = _notifying(config, caller, entry, wishes)
     plan = Plan(config, host.look(), id, place(bundle), wishes)
+    if plan.host.euid != 0 and plan.user is None:
+        raise errors.Unsupported(
+            "a caller that is not root needs a new user namespace: add one to linux.namespaces,"
+            " with its maps, as `pyruntime spec --rootless` does"
+        )
     if plan.terminal or wishes.console_socket:
         from pyruntime.container import console
 

@@ -29,6 +29,7 @@ _KINDS = {
 }  # fmt: skip
 _BENEATH = path.RESOLVE_BENEATH | path.RESOLVE_NO_MAGICLINKS
 _DIRECTORY = path.O_PATH | path.O_DIRECTORY | path.O_CLOEXEC
+_CURES = {errno.EACCES: "it belongs to another user, or runs a program that this one may not read"}
 _STOPPED = "cannot exec in a stopped container"
 
 
@@ -40,9 +41,10 @@ class Entrance:
         root: descriptor of its root directory.
         kinds: CLONE_NEW… of the namespaces that it does not share with the caller.
         is_rooted: it shares the mount namespace, and has its own root directory in it.
+        sets_groups: whether setgroups(2) is allowed in its user namespace.
     """
 
-    __slots__ = ("container", "is_rooted", "kinds", "root", "saved")
+    __slots__ = ("container", "is_rooted", "kinds", "root", "saved", "sets_groups")
 
     def __init__(self, saved: State, config: Config) -> None:
         """Open it.
@@ -62,10 +64,11 @@ class Entrance:
         if container is None:
             raise errors.WrongStatus(_STOPPED)
         self.container = container
-        with doing("look into the container's init", str(pid)):
+        with doing("look into the container's init", str(pid), _CURES):
             try:
                 self.root = posix.open(f"/proc/{pid}/root", _DIRECTORY)
                 self.kinds = _unlike(pid)
+                self.sets_groups = namespace.sets_groups(pid)
                 # All of that was opened by number: the number is still that of the init.
                 pidfds.send_signal(container, 0)
             except (FileNotFoundError, ProcessLookupError):
@@ -74,6 +77,18 @@ class Entrance:
         if not any(each["type"] == "user" for each in spaces):
             self.kinds &= ~process.CLONE_NEWUSER
         self.is_rooted = not self.kinds & process.CLONE_NEWNS
+
+    def groups(self, asked: list[int]) -> list[int] | None:
+        """Return the supplementary groups to set, None where they may not be set: they stay.
+
+        Raises:
+            Unsupported: a caller that is not root asks for some there.
+        """
+        if self.sets_groups:
+            return asked
+        if asked and posix.geteuid() != 0:
+            raise errors.Unsupported("additional groups may not be set in this container")
+        return None
 
     def cgroup(self, below: str) -> int | None:
         """Open the cgroup for the new process, None where the container has none of its own.

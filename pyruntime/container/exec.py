@@ -45,7 +45,7 @@ _RARE = frozenset((
 ))  # fmt: skip
 _CURES = {
     11: "a limit on the number of processes is reached: see pids.max of its cgroup",  # EAGAIN
-    13: "the cgroup is not delegated to this user",  # EACCES
+    13: "its cgroup and the one above both it and the caller's must be delegated to this user",
 }
 
 
@@ -148,7 +148,7 @@ def _gather(way: Entrance, asked: Process, wishes: Wishes) -> Order:
         cwd=asked["cwd"],
         uid=user["uid"],
         gid=user["gid"],
-        groups=user.get("additionalGids") or [],
+        groups=way.groups(user.get("additionalGids") or []),
         umask=user.get("umask"),
         no_new_privs=asked.get("noNewPrivileges", False),
         capabilities=sets,

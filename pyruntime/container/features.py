@@ -46,7 +46,7 @@ def features() -> dict[str, object]:
                 "v1": False,
                 "v2": True,
                 "systemd": True,
-                "systemdUser": False,
+                "systemdUser": True,
                 "rdma": _obeys(linux={"resources": {"rdma": {"a": {"hcaHandles": 1}}}}),
             },
             "seccomp": seccomp.known(),

@@ -140,6 +140,7 @@ def _bear(told: Forecast) -> Told:
     wanted = plan.config["process"].get("oomScoreAdj")
     if wanted is not None:
         yield PARENT, Deed("oom", f"set oom_score_adj to {wanted}", value=wanted)
+    yield from ((PARENT, step) for step in mapping.write(plan))
     if not (plan.user and plan.network_devices):
         yield from _give(plan)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyruntime.container.obstacles import Deed
+from pyruntime.feature import idmaps
 from pyruntime.feature.devices import DeviceStep
 from pyruntime.spec import words
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def clone(plan: Plan) -> Iterator[Step]:
     """Tell how the child is made: without a new user namespace at once.
 
-    With one, tell what Mapping.clone and Mapping.write do, in the parent.
+    With one, tell what Mapping.clone does, in the parent.
     """
     user, joined = plan.user, plan.namespaces.paths
     cgroup = ["in the cgroup"] * bool(plan.cgroup.path)
@@ -34,8 +35,14 @@ def clone(plan: Plan) -> Iterator[Step]:
     yield Deed("clone", f"make the child by clone3, {born}")
     if joined:
         yield Deed("leave", f"go back to its own namespaces: {', '.join(joined)}")
-    said = "write the child's uid_map and gid_map"
-    yield Deed("maps", said, uid_map=user.uid_map, gid_map=user.gid_map)
+
+
+def write(plan: Plan) -> Iterator[Step]:
+    """Tell what Mapping.write does, in the parent."""
+    user = plan.user
+    if user is None:
+        return
+    yield Deed("maps", idmaps.said(user), uid_map=user.uid_map, gid_map=user.gid_map)
     if user.cgroup_owner is not None:
         said = f"give the cgroup to uid {user.cgroup_owner} of the host"
         kept = "with those of its files that the kernel names for that"
@@ -49,7 +56,8 @@ def enter(plan: Plan) -> Iterator[Step]:
     if user is None:
         return
     yield user
-    yield Deed("root", "become uid and gid 0 there, with no group of the caller")
+    groups = "with no group of the caller" if user.sets_groups else "with the caller's groups"
+    yield Deed("root", f"become uid and gid 0 there, {groups}")
     if user.later:
         later = _listed(user.later)
         yield Deed("unshare", f"make what shall be that root's own, new namespaces: {later}")

@@ -252,7 +252,7 @@ def _last_steps(
         cwd=process["cwd"],
         uid=user["uid"],
         gid=user["gid"],
-        groups=user.get("additionalGids") or [],
+        groups=plan.groups(),
         umask=user.get("umask", _UMASK),
         no_new_privs=process.get("noNewPrivileges", False),
         capabilities=plan.capabilities,

@@ -12,7 +12,7 @@ import posix
 
 from pyruntime import errors
 from pyruntime.errors import doing
-from pyruntime.feature import mounts, rootfs, sources, usernamespace
+from pyruntime.feature import idmaps, mounts, rootfs, sources, usernamespace
 from pyruntime.feature.cgroup import ownership
 from pyruntime.kernel import mount, path, process
 from pyruntime.spec import words
@@ -29,14 +29,12 @@ _ROOTFS = "rootfs"
 _FILES = {"ipc": "ipc", "uts": "uts", "network": "net", "time": "time"}  # below /proc/self/ns
 _CURES = {
     errno.EINVAL: "this kernel was built without user namespaces",
-    errno.EPERM: "not from within a chroot, nor where a security module forbids it",
+    errno.EACCES: ownership.CURE,
+    errno.EPERM: "not from within a chroot, nor where a security module or sysctl forbids it",
     errno.ENOSPC: "a limit on the number of namespaces is reached: see /proc/sys/user",
     errno.EUSERS: "32 user namespaces are nested already",
 }
-_MAP_CURES = {
-    errno.EPERM: "a host id is not the runtime's to give, or CAP_SETUID or CAP_SETGID is missing",
-    errno.EINVAL: "the kernel takes no more text at once than fits into a page",
-}
+_JOIN_CURES = {errno.EPERM: "only root may join namespaces beside a new user namespace"}
 _DESCRIPTOR = 4  # bytes
 _ROOM = 8  # bytes, for "lent"; digits, for the number of a mount
 
@@ -65,7 +63,7 @@ class Mapping:
         pid, pidfd = -1, -1
         try:
             for kind, descriptor in joined.items():
-                with doing(f"join the {kind} namespace", paths[kind]):
+                with doing(f"join the {kind} namespace", paths[kind], _JOIN_CURES):
                     process.setns(descriptor, words.NAMESPACES[kind])
             with doing("create the container's init in a user namespace", "", _CURES):
                 pid, pidfd = process.clone3(flags, cgroup)
@@ -79,23 +77,15 @@ class Mapping:
         return pid, pidfd
 
     def write(self) -> None:
-        """Write both maps, each in one call as the kernel demands, and let the child go on.
+        """Have both maps written and let the child go on.
 
         The cgroup goes to its owner with them, where it has one.
 
-        Groups stay the container's to set: the caller is root and gives it these ids.
-
         Raises:
-            KernelError: the kernel refuses a map, or that owner.
+            RuntimeFailure: a map is refused, or that owner.
         """
-        for name, text in (("uid_map", self.step.uid_map), ("gid_map", self.step.gid_map)):
-            place = f"/proc/{self.birth.pid}/{name}"
-            with doing(f"write linux.{name[:3]}Mappings to", place, _MAP_CURES):
-                file = posix.open(place, posix.O_WRONLY | posix.O_CLOEXEC)
-                try:
-                    posix.write(file, text.encode("ascii"))
-                finally:
-                    posix.close(file)
+        birth = self.birth
+        idmaps.write(self.step, birth.pid, birth.caller.environment, birth.ending)
         if self.step.cgroup_owner is not None and self.birth.state["cgroup"]:
             ownership.give(self.birth.plan.cgroup.directory, self.step.cgroup_owner)
         self.birth.line.let_go_on("mapped")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pyruntime import errors
 from pyruntime.container import awaited, steps
+from pyruntime.container import obstacles_mapping as mapping
 from pyruntime.container.plan import NameStep
 from pyruntime.feature import (
     capabilities,
@@ -25,7 +26,6 @@ from pyruntime.feature import (
     scheduling,
     seccomp,
     sysctl,
-    usernamespace,
 )
 from pyruntime.feature.cgroup import devices as device_rules
 from pyruntime.feature.cgroup import filesystem as cgroup
@@ -94,16 +94,6 @@ def _clone(_step: Any, plan: Plan, around: Surroundings) -> str:
     return _lacks(around, "CAP_SYS_ADMIN") if needed else ""
 
 
-def _maps(step: Any, _plan: Plan, around: Surroundings) -> str:
-    """Judge the id maps: to give away uid 0 of the host is a right of its own, since Linux 5.12."""
-    root = any(line.split()[1] == "0" for line in step.values["uid_map"].splitlines())
-    return _lacks(around, "CAP_SETUID", "CAP_SETGID", *["CAP_SETFCAP"] * root)
-
-
-def _user(_step: Any, _plan: Plan, around: Surroundings) -> str:
-    return "" if around.host.euid == 0 else "rootless containers are not supported yet"
-
-
 def _namespaces(step: Any, _plan: Plan, around: Surroundings) -> str:
     needed = ["CAP_SYS_ADMIN"] * bool(step.new or step.paths)
     return _lacks(around, *needed, *["CAP_SYS_CHROOT"] * ("mount" in step.paths))
@@ -111,12 +101,15 @@ def _namespaces(step: Any, _plan: Plan, around: Surroundings) -> str:
 
 def _cgroup(step: Any, _plan: Plan, around: Surroundings) -> str:
     missing = "no cgroup v2 hierarchy is mounted at /sys/fs/cgroup or below it"
-    return around.faults.get(step.directory, "") if around.host.cgroup_root else missing
+    fault = around.faults.get(step.directory, "") if around.host.cgroup_root else missing
+    spared = getattr(step, "spare", "") == "rootless" and (around.host.euid or around.nested)
+    return f"{fault}: create goes on without a cgroup" if fault and spared else fault
 
 
 def _device_rules(step: Any, _plan: Plan, around: Surroundings) -> str:
     """Judge the device program; some do without: see device_rules.apply."""
-    if not step.required or around.nested or not _lacks(around, "CAP_SYS_ADMIN"):
+    spared = around.nested or around.host.euid != 0
+    if not step.required or spared or not _lacks(around, "CAP_SYS_ADMIN"):
         return ""
     return _lacks(around, "CAP_BPF", "CAP_NET_ADMIN")
 
@@ -264,9 +257,9 @@ _DEEDS: dict[str, Callable[[Any, Plan, Surroundings], str]] = {
     "attach": lambda *known: _named("the rootfs inside")(*known) or _attach(*known),
     "clone": _clone,
     "join": _attach,
-    "lend": lambda _step, _plan, around: _lacks(around, "CAP_SYS_ADMIN", "CAP_SYS_CHROOT"),
-    "maps": _maps,
-    "ownership": lambda _step, _plan, around: _lacks(around, "CAP_CHOWN"),
+    "lend": mapping.lend,
+    "maps": mapping.maps,
+    "ownership": mapping.ownership,
     "oom": _oom,
     "loopback": lambda _step, _plan, around: _lacks(around, "CAP_NET_ADMIN"),
     "agent": _agent,
@@ -294,5 +287,4 @@ _STEPS: dict[type, Callable[[Any, Plan, Surroundings], str]] = {
     steps.Execute: _execute,
     sysctl.SysctlStep: _sysctl,
     unit.ScopeStep: _cgroup,
-    usernamespace.UserNamespaceStep: _user,
 }

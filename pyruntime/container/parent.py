@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from pyruntime.container.plan import Plan
 
 _LIMIT_CURES = {errno.EPERM: "raising a hard limit needs CAP_SYS_RESOURCE"}
+_SCORE_CURES = {errno.EACCES: "to lower it needs CAP_SYS_RESOURCE"}
 _CGROUP_CURES = {
     errno.EACCES: "the cgroup is not delegated to this user",
     errno.EBUSY: "the cgroup has child cgroups with controllers",
-    errno.EPERM: "creating containers needs root, rootless ones are not supported yet",
+    errno.EPERM: "creating containers needs root, or a new user namespace: see spec --rootless",
     errno.ENOSPC: "a limit on the number of namespaces is reached: see /proc/sys/user",
     errno.EAGAIN: "a limit on the number of processes is reached",
     errno.ENOMEM: "has the init of the pid namespace to join ended?",
@@ -151,9 +152,9 @@ class Birth:
         childs_end.close()
         self._let_go()
         self.state["pid"] = self.pid
+        self._set_from_outside()
         if self.mapping:
             self.mapping.write()
-        self._set_from_outside()
         if self.endowment and not (self.mapping and plan.network_devices):
             self.endowment.give()
 
@@ -161,7 +162,8 @@ class Birth:
         """Set what only the host may: process.oomScoreAdj, and all processors to run on.
 
         A caller may be pinned to some; with runc a container is not, and its cpuset bounds it all
-        the same. The child is busy meanwhile, so that nobody waits for this.
+        the same. The child is busy meanwhile, so that nobody waits for this. It comes before the
+        maps, with which the child's files in /proc get another owner.
         """
         try:
             process.allow_every_processor(self.pid)
@@ -172,7 +174,7 @@ class Birth:
             log.warning(f"the container keeps the caller's CPU affinity: sched_setaffinity: {why}")
         wanted = self.plan.config["process"].get("oomScoreAdj")
         if wanted is not None:
-            with doing("set oom_score_adj to", str(wanted)):
+            with doing("set oom_score_adj to", str(wanted), _SCORE_CURES):
                 process.adjust_oom_score(self.pid, wanted)
 
     def _serve(self) -> None:

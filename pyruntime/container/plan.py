@@ -93,7 +93,7 @@ class Plan:
         process = config["process"]
         self.namespaces = namespaces.plan(config)
         new_user = "user" in self.namespaces.new
-        self.user = _user(config, self.namespaces, host.euid) if new_user else None
+        self.user = _user(config, self.namespaces, host) if new_user else None
         self.clocks = _clocks(config) if "time" in self.namespaces.new else None
         self.rootfs = rootfs.plan(
             config,
@@ -146,6 +146,12 @@ class Plan:
         agent = self.filter is not None and self.filter.agent is not None
         sent = self.terminal or self.wishes.pidfd_socket or self.wishes.notify
         return bool(agent or self.labels or self.network_devices or self.rdt or sent)
+
+    def groups(self) -> list[int] | None:
+        """Return the payload's supplementary groups, None where they may not be set: they stay."""
+        allowed = self.user.sets_groups if self.user else self.host.setgroups
+        user = self.config["process"].get("user")
+        return (user.get("additionalGids") if user else None) or [] if allowed else None
 
     def restrictions(self) -> list[Step]:
         """Return what the cgroup is given before anything is in it: limits and device rules."""
@@ -208,11 +214,11 @@ def _cgroup(
     return cgroup.plan(config, host, id, "never" if bound else spare)
 
 
-def _user(config: Config, spaces: NamespacesStep, euid: int) -> UserNamespaceStep:
+def _user(config: Config, spaces: NamespacesStep, host: Host) -> UserNamespaceStep:
     """Plan the user namespace, likewise loaded for containers that have a new one."""
     from pyruntime.feature import usernamespace
 
-    return usernamespace.plan(config, spaces, euid)
+    return usernamespace.plan(config, spaces, host)
 
 
 def _clocks(config: Config) -> ClocksStep:

@@ -37,7 +37,7 @@ def order(plan: Plan, around: Surroundings) -> script.Order:
         cwd=process["cwd"],
         uid=user["uid"],
         gid=user["gid"],
-        groups=user.get("additionalGids") or [],
+        groups=plan.groups(),
         umask=user.get("umask", _UMASK),
         no_new_privs=process.get("noNewPrivileges", False),
         capabilities=plan.capabilities,

@@ -10,7 +10,7 @@ import posix
 
 from pyruntime import errors, libraries
 from pyruntime.container import closed, player
-from pyruntime.feature import capabilities, confinement, seccomp_cache
+from pyruntime.feature import capabilities, confinement, idmaps, seccomp_cache
 from pyruntime.feature import host as hosts
 from pyruntime.feature.cgroup import systemd
 from pyruntime.feature.host import Host
@@ -39,8 +39,8 @@ class Surroundings(Step):
         capabilities: its effective set as a mask.
         closed: paths of the plan to which root of its new user namespace cannot walk.
         faults: why something that the plan names cannot be used, by its name: a path, a network
-            device, a file of the cgroup, "resctrl", "the native program", "the rootfs inside",
-            "the seccomp filter".
+            device, a file of the cgroup, newuidmap, "resctrl", "the native program", "the rootfs
+            inside", "the seccomp filter".
         filter: the compiled seccomp program, None for none.
         kept: whether that came from the cache.
         limits: hard limits of the runtime, by name.
@@ -191,6 +191,7 @@ def _faults(plan: Plan, root: str) -> Iterator[tuple[str, str]]:
     for device in plan.network_devices:
         if not posix.access(f"/sys/class/net/{device.name}", posix.F_OK):
             yield device.name, "there is no such network device"
+    yield from _programs(plan)
     try:
         player.player()
     except errors.RuntimeFailure as failure:
@@ -198,6 +199,13 @@ def _faults(plan: Plan, root: str) -> Iterator[tuple[str, str]]:
     yield from _limits_out_of_reach(plan)
     if plan.rdt and (fault := _without_resctrl(plan)):
         yield "resctrl", fault
+
+
+def _programs(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield the programs that are to write id maps and are not there."""
+    for program in plan.user.programs.values() if plan.user else ():
+        if not idmaps.find(program, posix.environ):
+            yield program, idmaps.missing(program)
 
 
 def _limits_out_of_reach(plan: Plan) -> Iterator[tuple[str, str]]:

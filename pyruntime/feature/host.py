@@ -6,7 +6,7 @@ import posix
 
 from pyruntime import errors
 from pyruntime.feature import step
-from pyruntime.kernel import door
+from pyruntime.kernel import door, namespace
 
 _OLDEST_KERNEL = (5, 14)
 _CGROUP2_SUPER_MAGIC = 0x63677270
@@ -26,9 +26,13 @@ class Host(step.Step):
         cgroup_own: the runtime's own cgroup in that hierarchy ("/" for its root), "" for none.
         release: major and minor number of the kernel.
         last_capability: number of the last capability that the kernel knows.
+        egid: effective group id of the runtime.
+        setgroups: whether setgroups(2) is allowed where it is, see user_namespaces(7).
     """
 
-    __slots__ = ("cgroup_own", "cgroup_root", "euid", "last_capability", "release")
+    __slots__ = (
+        "cgroup_own", "cgroup_root", "egid", "euid", "last_capability", "release", "setgroups",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -37,12 +41,16 @@ class Host(step.Step):
         cgroup_own: str,
         release: tuple[int, int],
         last_capability: int,
+        *,
+        egid: int = 0,
+        setgroups: bool = True,
     ) -> None:
         self.euid = euid
         self.cgroup_root = cgroup_root
         self.cgroup_own = cgroup_own
         self.release = release
         self.last_capability = last_capability
+        self.egid, self.setgroups = egid, setgroups
 
     def describe(self) -> str:
         """Say the facts in one line."""
@@ -68,7 +76,8 @@ def look() -> Host:
     root = next((path for path in _MOUNT_POINTS if _is_cgroup2(path)), "")
     own = _own_cgroup(read("/proc/self/cgroup"))
     last = int(read("/proc/sys/kernel/cap_last_cap"))
-    return Host(posix.geteuid(), root, own, release, last)
+    groups = namespace.sets_groups()
+    return Host(posix.geteuid(), root, own, release, last, egid=posix.getegid(), setgroups=groups)
 
 
 def read(path: str) -> str:

@@ -238,7 +238,7 @@ def create(step: MountStep, root: int, pid_namespace: int | None = None) -> int:
             raise
     if step.kind == "sysfs":  # of a network namespace that the user namespace does not own
         return mount.frozen(step.instead)
-    return mount.open_tree(mount.AT_FDCWD, step.instead)
+    return mount.clone_or_nothing(step.instead)
 
 
 def _make(step: MountStep, root: int) -> int:

@@ -5,6 +5,9 @@ outside. It is open to the runtime, but a mount that the runtime clones for itse
 root inside could take `ro` and `nodev` off again. So a short-lived clone of the runtime enters the
 container's mount namespace, where what is cloned is locked, with all its rights on files. It is in
 no pid namespace of the container, shares the descriptors, and is gone when this returns.
+
+A runtime that is not root may enter by the container's user namespace only, which is its own. It is
+the same user of the host there, so what it could open it still can.
 """
 
 from __future__ import annotations
@@ -80,7 +83,8 @@ def _fetch_and_leave(pidfd: int, writer: int, fetch: Callable[[], list[int]]) ->
     """Enter the mount namespace, fetch, tell the numbers or the errno, and end, come what may."""
     told = [-errno.EIO]
     try:
-        process.setns(pidfd, process.CLONE_NEWNS)
+        user = process.CLONE_NEWUSER if posix.geteuid() != 0 else 0
+        process.setns(pidfd, user | process.CLONE_NEWNS)
         told = fetch()
     except OSError as error:
         told = [-(error.errno or errno.EIO)]

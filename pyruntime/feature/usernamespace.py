@@ -17,6 +17,7 @@ from pyruntime.spec import words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pyruntime.feature.host import Host
     from pyruntime.feature.namespaces import NamespacesStep
     from pyruntime.spec.shapes import Config, IdMapping
 
@@ -29,14 +30,20 @@ class UserNamespaceStep(Step):
     """Enter a new user namespace with these maps, each the text of its file, one range a line.
 
     `later` are the flags (CLONE_NEW…) of the namespaces that are made inside it, `cgroup_owner` the
-    uid of the host to which the container's cgroup goes, None for nobody.
+    uid of the host to which the container's cgroup goes, None for nobody. `programs` are those that
+    write a map, by its file; `alone` tells that the gid map is of the caller's own group, written
+    by the caller, and `sets_groups` whether setgroups(2) is allowed inside: see idmaps.py.
     """
 
-    __slots__ = ("cgroup_owner", "gid_map", "later", "uid_map")
+    __slots__ = (
+        "alone", "cgroup_owner", "gid_map", "later", "programs", "sets_groups", "uid_map",
+    )  # fmt: skip
 
     def __init__(self, uid_map: str, gid_map: str, later: int) -> None:
         self.uid_map, self.gid_map, self.later = uid_map, gid_map, later
         self.cgroup_owner: int | None = None
+        self.programs: dict[str, str] = {}
+        self.alone, self.sets_groups = False, True
 
     def outside(self, uid: int) -> int:
         """Return the uid of the host that a mapped uid of the container is."""
@@ -53,18 +60,13 @@ class UserNamespaceStep(Step):
         return told if owner is None else f"{told}; its cgroup is for uid {owner} of the host"
 
 
-def plan(config: Config, spaces: NamespacesStep, euid: int) -> UserNamespaceStep:
+def plan(config: Config, spaces: NamespacesStep, host: Host) -> UserNamespaceStep:
     """Work out the maps of a checked config whose user namespace is new.
 
     Raises:
-        Unsupported: the caller is not root, or the namespace of another type cannot be joined.
-        SpecError: the mount namespace is not new.
+        Unsupported: the namespace of another type cannot be joined.
+        SpecError: the mount namespace is not new, or groups are wished that may not be had.
     """
-    if euid != 0:
-        raise errors.Unsupported(
-            "linux.namespaces type user for a caller that is not root (rootless containers)"
-            " is not supported yet"
-        )
     if "mount" not in spaces.new:
         told = "a new user namespace needs a new mount namespace: it may not mount in another's"
         raise errors.SpecError([("/linux/namespaces", told)])
@@ -78,10 +80,34 @@ def plan(config: Config, spaces: NamespacesStep, euid: int) -> UserNamespaceStep
     step = UserNamespaceStep(
         _text(linux["uidMappings"]), _text(linux["gidMappings"]), spaces.later_flags()
     )
-    if "cgroup" in spaces.new and ownership.is_wished(config):
+    step.sets_groups = host.setgroups
+    if host.euid != 0:
+        _share(step, config, host)
+    elif "cgroup" in spaces.new and ownership.is_wished(config):
         user = config["process"].get("user") or {"uid": 0}
         step.cgroup_owner = step.outside(user["uid"])
     return step
+
+
+def _share(step: UserNamespaceStep, config: Config, host: Host) -> None:
+    """Work out who writes the maps of a caller that is not root, and what becomes of its groups.
+
+    Raises:
+        SpecError: groups are wished, and none but the caller's own can be had.
+    """
+    if step.uid_map != f"0 {host.euid} 1\n":
+        step.programs["uid_map"] = "newuidmap"
+    if step.gid_map != f"0 {host.egid} 1\n":
+        step.programs["gid_map"] = "newgidmap"
+        return
+    step.alone, step.sets_groups = True, False
+    user = config["process"].get("user")
+    if user and user.get("additionalGids"):
+        told = (
+            "a caller that is not root and maps its own group alone has no others to give:"
+            " leave them out, or map more by linux.gidMappings"
+        )
+        raise errors.SpecError([("/process/user/additionalGids", told)])
 
 
 def _text(mappings: list[IdMapping]) -> str:
@@ -98,7 +124,7 @@ def enter(step: UserNamespaceStep) -> None:
         KernelError: a call failed.
     """
     with doing("become root in the new user namespace"):
-        credentials.become_root()
+        credentials.become_root(step.sets_groups)
         credentials.be_dumpable()
     if step.later:
         kinds = [kind for kind, flag in words.NAMESPACES.items() if step.later & flag]

@@ -7,13 +7,17 @@ from pyruntime.kernel import door
 _PR_SET_DUMPABLE = 4
 
 
-def become_root() -> None:
-    """Become uid and gid 0 of the present user namespace, without the groups of before.
+def become_root(sets_groups: bool) -> None:  # noqa: FBT001
+    """Become uid and gid 0 of the present user namespace.
+
+    Args:
+        sets_groups: let go of the groups of before; where that is denied they stay.
 
     Raises:
         OSError: EINVAL where 0 is not mapped, EPERM without CAP_SETUID and CAP_SETGID.
     """
-    door.call("setgroups", 0, None)
+    if sets_groups:
+        door.call("setgroups", 0, None)
     door.call("setresgid", 0, 0, 0)
     door.call("setresuid", 0, 0, 0)
 

@@ -79,6 +79,22 @@ def frozen(path: str) -> int:
     return tree
 
 
+def clone_or_nothing(path: str) -> int:
+    """Clone the mount at `path`; where that is not there make an empty one that cannot be written.
+
+    Raises:
+        OSError: as the calls give it.
+    """
+    try:
+        return open_tree(AT_FDCWD, path)
+    except FileNotFoundError:
+        context = fsopen("tmpfs")
+    try:
+        return fsmount(context, ATTR_RDONLY)
+    finally:
+        posix.close(context)
+
+
 def fsopen(kind: str) -> int:
     """Open a context for a new file system of type `kind`.
 

@@ -34,3 +34,19 @@ def identity(path: str) -> tuple[int, int]:
     """
     known = posix.stat(path)
     return known.st_dev, known.st_ino
+
+
+def sets_groups(pid: int | str = "self") -> bool:
+    """Tell whether setgroups(2) is allowed in the user namespace of a process.
+
+    Raises:
+        OSError: the process may not be looked at.
+    """
+    try:
+        descriptor = posix.open(f"/proc/{pid}/setgroups", posix.O_RDONLY | posix.O_CLOEXEC)
+    except FileNotFoundError:  # this kernel was built without user namespaces
+        return True
+    try:
+        return posix.read(descriptor, 8) != b"deny\n"
+    finally:
+        posix.close(descriptor)

@@ -4,7 +4,6 @@ The directories of pytest are closed to all but root, so nearly every test here 
 rootfs and volumes are fetched for a container's root that may not reach them.
 """
 
-import copy
 import errno
 import json
 import os
@@ -20,9 +19,6 @@ from functional.inside import refused, running, said
 from functional.mapped import COUNT, FIRST, RANGE, give, map_ids, parent_of, user_namespace
 from security import hostile
 
-from pyruntime import errors
-from pyruntime.container.plan import Plan, Wishes
-from pyruntime.feature.host import Host
 from pyruntime.kernel import door, process
 
 KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "time", "uts")
@@ -702,10 +698,3 @@ def test_what_cannot_be_is_refused_in_words(user, runtime, change, words):
     user.config["linux"].pop("readonlyPaths")
     change(user.config)
     assert words in refused(user, runtime)
-
-
-def test_a_caller_that_is_not_root_is_refused_by_name(user, tmp_path):
-    host = Host(1000, "/sys/fs/cgroup", "/", (6, 1), 40)
-    wishes = Wishes(no_pivot=False, no_new_keyring=False, preserve=0, waits=True)
-    with pytest.raises(errors.Unsupported, match="rootless containers. is not supported yet"):
-        Plan(copy.deepcopy(user.config), host, "c1", "/bundle", wishes)

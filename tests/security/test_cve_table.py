@@ -4,7 +4,6 @@ A test names the flaws that it would catch in the first words of its docstring. 
 what they are about is refused by name so far:
 
     flaw                what it is about                                     waits for
-    CVE-2014-8989       setgroups in a user namespace with one mapped group  rootless
     CVE-2025-24965      files written through links of a krun image          not built: no krun
     CVE-2022-24769      inheritable capabilities that an engine wrote        the engine's: the config is followed
     CVE-2023-2640       overlay xattrs in a user namespace                   the kernel's

@@ -245,14 +245,14 @@ def apply(wanted: DeviceStep, cgroup: int) -> None:
         cgroup: descriptor of the cgroup's directory; O_PATH will do.
 
     Raises:
-        KernelError: the kernel refuses, and the rules restrict something, and the runtime is not in
-            a user namespace, where device programs may not be loaded (and other users' devices
-            may not be opened anyway).
+        KernelError: the kernel refuses, and the rules restrict something, and the runtime is root
+            and not in a user namespace: others may not load device programs (nor can what they
+            run open other users' devices, or make any).
     """
     try:
         _attach(wanted, cgroup)
     except OSError as error:
-        if wanted.required and not in_user_namespace():
+        if wanted.required and posix.geteuid() == 0 and not in_user_namespace():
             number = error.errno or 0
             raise errors.KernelError("attach the device program", "", number) from error
 

@@ -15,6 +15,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.spec.shapes import Config
 
+# Why a process may not be put into a cgroup (cgroups(7), "Cgroups delegation").
+CURE = (
+    "a user must own cgroup.procs of the cgroup and of the one above both it and the caller's:"
+    " run this in a delegated unit, as systemd-run --user --pty -p Delegate=yes makes"
+)
 _LIST = "/sys/kernel/cgroup/delegate"
 # Where the kernel has no list (cgroups(7), "Cgroups delegation").
 _USUAL = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"]

@@ -227,11 +227,11 @@ def test_a_new_user_namespace_is_entered_between_the_two():
         ("parent", "join the network namespace /proc/1/ns/net for a moment, so that the child is born in it"),
         ("parent", "make the child by clone3, in the cgroup and in new namespaces: mount, cgroup, user, pid"),
         ("parent", "go back to its own namespaces: network"),
+        ("parent", "let the child run on every processor, whatever the caller is bound to"),
+        ("parent", "set oom_score_adj to -5"),
         ("parent", "write the child's uid_map and gid_map"),
         ("parent", "give the cgroup to uid 8 of the host, with those of its files that the kernel names for that"),
         ("parent", "let the child go on, which waits for its maps"),
-        ("parent", "let the child run on every processor, whatever the caller is bound to"),
-        ("parent", "set oom_score_adj to -5"),
     ]
     built = [(act.actor, act.step.describe()) for act in acts if act.phase == "build"]
     at = built.index(("child", plan.user.describe()))

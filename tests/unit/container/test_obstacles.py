@@ -8,8 +8,9 @@ from unit.spec import configs
 
 from pyruntime.container import obstacles
 from pyruntime.container.obstacles import Deed
-from pyruntime.container.surroundings import EVERYTHING
+from pyruntime.container.surroundings import EVERYTHING, Surroundings
 from pyruntime.feature import capabilities
+from pyruntime.feature.cgroup.filesystem import CgroupStep
 from pyruntime.feature.confinement import Modules
 from pyruntime.feature.host import Host
 
@@ -33,8 +34,6 @@ def blocked(config, **there):
     host = there.pop("host", HOST)
     plan, acts = foretold(config, **there)
     if host is not HOST:
-        from pyruntime.container.surroundings import Surroundings
-
         around = Surroundings(host, **{"filter": PROGRAM} | there)
         return {
             act.step.describe(): reason
@@ -228,9 +227,22 @@ def test_root_of_a_new_user_namespace_needs_nothing_of_the_caller():
     }
 
 
-def test_a_caller_that_is_not_root_gets_no_user_namespace():
-    found = blocked(mapped(), **BOTH, host=USER)
-    assert reason_of("enter a new user namespace", found) == "rootless containers are not supported yet"
+def test_a_caller_that_is_not_root_needs_programs_for_more_than_its_own_ids():
+    plan, _ = foretold(mapped())
+    plan.user.programs = {"uid_map": "newuidmap", "gid_map": "newgidmap"}
+    step = Deed("maps", "", uid_map="0 0 1\n", gid_map="0 0 1\n")
+    assert obstacles.of(step, plan, Surroundings(USER, capabilities=0)) == ""
+    missing = {"newgidmap": "not there"}
+    assert obstacles.of(step, plan, Surroundings(USER, capabilities=0, faults=missing)) == "not there"
+
+
+def test_a_caller_that_is_not_root_fetches_by_the_user_namespace_and_may_go_without_a_cgroup():
+    plan, _ = foretold(mapped())
+    user = Surroundings(USER, capabilities=0, faults={"/c/x": "closed"})
+    assert obstacles.of(Deed("lend", "", path="/x"), plan, user) == ""
+    told = "closed: create goes on without a cgroup"
+    assert obstacles.of(CgroupStep("/x", "/c", "rootless"), plan, user) == told
+    assert obstacles.of(CgroupStep("/x", "/c"), plan, user) == "closed"
 
 
 def test_uid_0_of_the_host_is_given_away_by_a_right_of_its_own():
