@@ -8,6 +8,7 @@ import pytest
 from functional import unprivileged
 from functional.inside import eventually, pairs, refused, running, said
 from functional.inside import status as fields
+from functional.screen import Screen
 from functional.unprivileged import GID, GROUP, UID, document
 
 IDS = "id -u; id -g; cat /proc/self/setgroups; cat /proc/self/uid_map; cat /proc/self/gid_map"
@@ -86,6 +87,21 @@ def test_devices_are_the_hosts_and_no_other_can_be_made(user):
     told = said(user.bundle, user.runtime, script)
     assert told.splitlines()[0] == "3"
     assert "peration not permitted" in told
+
+
+def test_a_shell_on_a_terminal_of_its_own(user):
+    user.bundle.config["process"] |= {"terminal": True, "args": ["sh", "-i"]}
+    user.bundle.config["process"]["env"] += ["PS1=inside# ", "HISTFILE="]
+    become = f'chown {UID} "$(tty)" && exec setpriv --reuid={UID} --regid={GID} --clear-groups "$@"'
+    words = [user.launcher, "--root", user.place / "state", "run", "--bundle", user.bundle.save(), "c1"]
+    screen = Screen("sh", "-c", become, "sh", *words)
+    try:
+        screen.see("inside# ")
+        screen.type("tty; stat -c 'of %u' /dev/pts/0; exit 5\r")
+        screen.see("/dev/pts/0\r\nof 0\r\n")
+        assert screen.process.wait(timeout=60) == 5
+    finally:
+        screen.close()
 
 
 def test_hooks_run_as_the_caller(user):

@@ -37,7 +37,7 @@ class Bench:
         done = self.runtime("spec", "--rootless", "--bundle", path)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
         self.bundle = conftest.Bundle(path)
-        self.bundle.config["process"]["args"] = ["true"]
+        self.bundle.config["process"] |= {"args": ["true"], "terminal": False}
 
     def delegate(self):
         """Give the user a cgroup, as systemd does; what it runs begins in a cgroup below that."""

@@ -27,6 +27,7 @@ def rootless(bundle, runtime):
     (bundle.path / "config.json").unlink()
     assert runtime("spec", "--rootless", "--bundle", bundle.path).returncode == 0
     bundle.config = json.loads((bundle.path / "config.json").read_text())
+    bundle.config["process"]["terminal"] = False
     return bundle
 
 
@@ -79,6 +80,7 @@ def test_what_only_root_may_do_is_refused_in_one_line(bundle, runtime):
 
 
 def test_nothing_is_in_the_way_of_what_spec_writes(rootless, runtime):
+    rootless.config["process"]["terminal"] = True
     done = runtime("plan", "--format", "json", rootless.save())
     assert [step for step in json.loads(done.stdout)["steps"] if step["cannot"]] == []
 
