@@ -34,7 +34,11 @@ FAILED = pytest.StashKey[bool]()
 
 
 def pytest_configure():
-    """Let no generated test fail for being slow; in CI the same input is tried each time."""
+    """Let no generated test fail for being slow; in CI the same input is tried each time.
+
+    What tests make is for others to read, too, whatever the caller's umask.
+    """
+    os.umask(0o022)
     with contextlib.suppress(ImportError):  # the tests that need it will say so
         from hypothesis import HealthCheck, settings
 

@@ -46,7 +46,7 @@ def plant(root, marks):
         f"lib/python{VERSION}", "work", str(hostile.TREE)[1:], f"{hostile.TREE}/pyruntime"[1:],
         *(path[1:] for path in sys.path if path.startswith("/") and not path.startswith("/tmp")),
     ]  # fmt: skip
-    for place in {each for each in places if not each.endswith(".zip")}:
+    for place in {os.path.normpath(each) for each in places if not each.endswith(".zip")}:
         shutil.copytree(store, root / place, dirs_exist_ok=True, copy_function=os.link)
     shutil.copytree(store, root, dirs_exist_ok=True, copy_function=os.link)
     (root / "usr/lib").mkdir(parents=True, exist_ok=True)
