@@ -20,7 +20,7 @@ VENV = build/venv/bin
 CASES = 20000
 
 .PHONY: help demo test check unit functional property property-long security suite \
-        vm vm-test vm-shell bench build install uninstall clean dist \
+        vm vm-test vm-shell bench build install installed uninstall clean dist \
         ready-demo ready-test ready-suite ready-vm
 .DEFAULT_GOAL = help
 
@@ -71,6 +71,10 @@ bench: ready-test ## time the commands against runc and crun (needs root)
 build: $(NATIVE) build/pyruntime ## make the native program, and build/pyruntime which runs this tree
 
 install: $(NATIVE) ## install below PREFIX=/usr/local, staged in DESTDIR
+	@umask 022 && $(MAKE) --no-print-directory installed
+
+# Whatever the caller's umask is, others may run it.
+installed:
 	rm -rf $(INSTALLED:%='$(STAGED)/%')
 	mkdir -p '$(STAGED)' '$(DESTDIR)$(BINDIR)'
 	tar -cf - --mode=u=rwX,go=rX $(LEFT_OUT:%=--exclude='%') pyruntime | \

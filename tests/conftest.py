@@ -172,9 +172,9 @@ def open_launcher():
 
 
 def installed(prefix):
-    """Install this tree; return the program."""
+    """Install this tree, for all users whatever the umask; return the program."""
     command = ["make", "-s", "-C", str(TREE), "install", f"PREFIX={prefix}"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, umask=0o077)
     assert done.returncode == 0, done.stdout + done.stderr
     by_script = os.environ.get("PYRUNTIME_LAUNCHER") == "script"
     return prefix / ("lib/pyruntime/launcher" if by_script else "bin/pyruntime")
