@@ -70,10 +70,13 @@ def update(
         asked = merging.asked(merged, wish)
         steps = limits.plan(asked, _new_rules(present, merged, wish))
         book = _book(saved["unit"], asked, steps, present) if "unit" in saved else None
+        text = jsonfile.encode(merged).encode("utf-8")
+        lines = (l3_cache_schema, mem_bw_schema)
         with _Changed(saved, steps, book):
-            if l3_cache_schema or mem_bw_schema:
-                _change_class(entry, saved, config, (l3_cache_schema, mem_bw_schema))
-            entry.write(_PRESENT, jsonfile.encode(merged).encode("utf-8"))
+            if any(lines):
+                _change_class(entry, saved, config, lines, text)
+            else:
+                entry.write(_PRESENT, text)
     finally:
         posix.close(lock)
     return resourcerules.foreign(wish)
@@ -205,12 +208,15 @@ def _cgroup(saved: State) -> CgroupStep:
     return CgroupStep(directory.removeprefix(root), root)
 
 
-def _change_class(entry: Claim, saved: State, config: Any, lines: tuple[str, str]) -> None:
-    """Change the class of service.
+def _change_class(
+    entry: Claim, saved: State, config: Any, lines: tuple[str, str], text: bytes
+) -> None:
+    """Change the class of service, and write the present limits.
 
     Raises:
-        RuntimeFailure: it cannot be changed.
+        RuntimeFailure: one of both cannot be done; the class is as it was.
     """
     from pyruntime.container import reclassing
 
-    reclassing.change(entry, saved, (config.get("linux") or {}).get("intelRdt"), lines)
+    with reclassing.Change(entry, saved, (config.get("linux") or {}).get("intelRdt"), lines):
+        entry.write(_PRESENT, text)

@@ -348,6 +348,23 @@ def test_a_group_that_cannot_be_filled_is_taken_away_again(tree, runtime, bundle
     assert containers.state("c1").get("resctrl", []) == []
 
 
+@pytest.mark.parametrize("wish", [{"l3CacheSchema": "L3:0=f"}, None])
+def test_an_update_that_cannot_be_noted_puts_the_class_back(tree, runtime, bundle, created, containers, wish):
+    if wish:
+        created(**wish)
+    else:
+        assert runtime("create", "--bundle", bundle.save(), "c1").returncode == 0
+    lines = (tree / "c1/schemata").read_text() if wish else ""
+    before, groups = listed(tree), containers.state("c1").get("resctrl", [])
+    (containers.root / "c1/resources.json").mkdir()
+    done = runtime("update", "--l3-cache-schema", "L3:0=3", "c1")
+    assert (done.returncode, "resources.json: is a directory" in done.stderr) == (1, True)
+    assert (listed(tree), containers.state("c1").get("resctrl", [])) == (before, groups)
+    assert not wish or (tree / "c1/schemata").read_text() == lines
+    (containers.root / "c1/resources.json").rmdir()
+    gone(runtime)
+
+
 @pytest.mark.parametrize(
     ("option", "line"), [("--mem-bw-schema", "L3:0=3"), ("--mem-bw-schema", "MB:0=20\nL3:0=1")]
 )

@@ -77,7 +77,8 @@ class Change:
 
     def keep(self, steps: Iterable[Step]) -> None:
         """Put back what has changed beside the files of the steps."""
-        changed = {each.file for each in steps if isinstance(each, limits.WriteStep)}
+        writes = [each for each in steps if isinstance(each, limits.WriteStep)]
+        changed = {file for each in writes for file in (each.file, each.instead[0])}
         changed |= {_BESIDE.get(file, "") for file in changed}
         for file in self.old:
             if file not in changed and not self._put_back(file):

@@ -132,6 +132,16 @@ def test_what_another_writes_beside_is_put_back(monkeypatch, change):
     assert kernel.files == OLD | {"pids.max": "5\n", "memory.max": "7\n"}
 
 
+def test_what_is_written_to_another_file_for_want_of_one_is_kept(monkeypatch, change):
+    kernel = Kernel(monkeypatch)
+    kernel.files["io.weight"] = "default 100\n"
+    change.note("io.weight", "io.bfq.weight")
+    steps = limits.plan({"blockIO": {"weight": 1000}})
+    kernel.files["io.weight"] = "default 10000\n"
+    change.keep(steps)
+    assert kernel.files["io.weight"] == "default 10000\n"
+
+
 def test_an_amount_in_the_kernels_own_words_is_the_kernels_to_read(monkeypatch, change):
     """As 64M is: of `unified` any text may come."""
     kernel = Kernel(monkeypatch)
