@@ -102,14 +102,25 @@ def remove(entry: Entry, saved: State, by: Caller | None = None) -> None:
 def remove_traces(entry: Entry) -> None:
     """Remove a container without its state: kill by the cgroup that was noted before it was made.
 
+    A create that was killed before it could see whose the cgroup is has put nothing into it, so
+    what runs there is another container's.
+
     Raises:
         RuntimeFailure: something cannot be removed.
     """
     directory, unit, mounted, groups = entry.traces()
-    _clear(directory, unit, mounted, leftovers=True)
+    ours = entry.has("config.json") or entry.has("state.json")
+    if ours or not _is_populated(directory):
+        _clear(directory, unit, mounted, leftovers=ours)
     if groups:
         _remove_groups(groups)
     entry.remove()
+
+
+def _is_populated(directory: str) -> bool:
+    from pyruntime.feature.cgroup import removal
+
+    return bool(directory) and removal.populated(directory)
 
 
 def _remove_groups(groups: list[str]) -> None:

@@ -88,7 +88,6 @@ class Birth:
         self.entry.trace(self.state)
         self.undoing.append((self.place.unmake, True))
         self.place.begin()
-        self.entry.write("config.json", raw)
         if plan.filter:
             from pyruntime.feature import seccomp
 
@@ -115,6 +114,7 @@ class Birth:
         with doing("put the native program into memory"):
             gifts.player = memfd.sealed("pyruntime", player.player(), executable=True)
         self._make_cgroup()
+        self.entry.write("config.json", raw)  # which says that the cgroup is ours, see delete.py
         if plan.rootfs.change == "chroot":
             self._mount_on_host()
 
@@ -150,7 +150,7 @@ class Birth:
             init.main(plan, childs_end, gifts)
         self.undoing.append((self._end_child, False))
         childs_end.close()
-        self._let_go()
+        gifts.let_go()
         self.state["pid"] = self.pid
         self._set_from_outside()
         if self.mapping:
@@ -257,6 +257,7 @@ class Birth:
 
     def _save(self) -> None:
         """Write state.json, before the payload may run: from now on others can find it."""
+        self.place.let_go()
         known = pidfds.stat(self.pid)
         self.state["pid"] = self.pid
         self.state["start_time"] = known[1] if known else 0
@@ -275,11 +276,6 @@ class Birth:
                 " execve, write and exit_group?"
             )
 
-    def _let_go(self) -> None:
-        """Close what only the child needs; in an undo descriptors may be what has run out."""
-        self.place.let_go()
-        self.gifts.let_go()
-
     def _end_child(self) -> None:
         """Kill the child and all that came of it, and reap it."""
         from pyruntime.container import undoing
@@ -288,7 +284,9 @@ class Birth:
 
     def undo(self) -> None:
         """Undo everything in reverse order; what cannot be undone is said, and the rest goes on."""
-        self._let_go()
+        if self.pid < 0:
+            self.place.let_go()  # else it is asked yet whom the OOM killer took there
+        self.gifts.let_go()
         from pyruntime.container import undoing  # needs a descriptor, of which there may be no more
 
         undoing.undo(self)

@@ -2,7 +2,8 @@
 
     ROOT/ID/            0700; made by create, its existence is the claim on the id
       state.json        written whole to another name and renamed, before the payload may run
-      config.json       the bundle's, as it was at create
+      config.json       the bundle's, as it was at create; written as soon as the cgroup that is
+                        noted has been made, or found to be free
       resources.json    linux.resources as the last `update` left them; missing before the first
       traces            what outside of the directory is the container's: [cgroup, unit of
                         systemd, host mount, groups of resctrl...]; all but the mount are noted

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyruntime.container.parent import Birth
 
-_NEEDED = "and making a container takes some 2 MiB"
+_NEEDED = "making a container takes some 2 MiB"
 
 
 def undo(birth: Birth) -> None:
@@ -25,6 +25,7 @@ def undo(birth: Birth) -> None:
     """
     born, ours = birth.pid > 0, _is_ours(birth)
     starved = _starved(birth) if born and ours else ""
+    birth.place.let_go()
     while birth.undoing:
         action, named = birth.undoing.pop()
         try:
@@ -40,17 +41,23 @@ def undo(birth: Birth) -> None:
 
 
 def _starved(birth: Birth) -> str:
-    """Say that a child which failed was killed by its limit of memory, "" where it was not."""
-    if not isinstance(sys.exception(), errors.ChildFailed) or not birth.state["cgroup"]:
+    """Say that a child which failed was killed by its limit of memory, "" where it was not.
+
+    By systemd the cgroup may be gone by now, when the OOM killer took who held the place, too.
+    """
+    failure, directory = sys.exception(), birth.state["cgroup"]
+    if not isinstance(failure, errors.ChildFailed) or not directory:
         return ""
     from pyruntime.feature.cgroup import oom
 
-    if not oom.oom_kills(birth.state["cgroup"]):
-        return ""
-    told = "container init was OOM-killed (memory limit too low?)"
     limits = ((birth.plan.config.get("linux") or {}).get("resources") or {}).get("memory") or {}
     most = limits.get("limit") or -1
-    return told if most < 0 else f"{told}: the limit is {most} bytes, {_NEEDED}"
+    if oom.oom_kills(directory):
+        told = "container init was OOM-killed (memory limit too low?)"
+        return told if most < 0 else f"{told}: the limit is {most} bytes, and {_NEEDED}"
+    if most < 0 or birth.entry.has("state.json") or oom.is_counted(directory):
+        return ""
+    return f"{failure.say()}: is the limit of memory, {most} bytes, too low ({_NEEDED})?"
 
 
 def end_child(birth: Birth) -> None:

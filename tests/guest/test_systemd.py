@@ -53,7 +53,9 @@ def shown(unit, *names):
 
 
 def loaded(unit):
-    return shown(unit, "LoadState")["LoadState"] == "loaded"
+    """Whether systemd has it; to show it would not tell, as any slice that is asked for is loaded."""
+    command = ["systemctl", "list-units", "--all", "--plain", "--no-legend", unit]
+    return unit in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
 def gone(*units):
@@ -314,29 +316,51 @@ def test_a_cgroup_below_the_scope_has_all_controllers_and_goes_with_it(driven, b
     assert not loaded("box-c1.scope")
 
 
-def test_a_killed_create_leaves_no_scope(launcher, driven, box, containers):
+@pytest.mark.parametrize("path", [f"{SLICE}:box:c1", f"{SLICE}::test-deep-c1.slice"])
+def test_a_killed_create_leaves_nothing_that_delete_does_not_remove(launcher, driven, box, containers, path):
+    box.config["linux"]["cgroupsPath"] = path
+    box.save()
+    unit = "box-c1.scope" if ":box:" in path else "test-deep-c1.slice"
     words = ["--root", str(containers.root), "--systemd-cgroup", "create", "--bundle", str(box.path), "c1"]
-    for moment in (0.05, 0.15, 0.3, 0.5, 0.8, 1.2):
+    before = time.monotonic()
+    well(driven("create", "--bundle", box.path, "c1"))
+    whole = time.monotonic() - before
+    well(driven("delete", "--force", "c1"))
+    for moment in range(24):
         process = subprocess.Popen([str(launcher), *words], stderr=subprocess.DEVNULL)
-        time.sleep(moment)
+        time.sleep(whole * moment / 20)
         process.kill()
         process.wait()
         well(driven("delete", "--force", "c1"))
-        gone("box-c1.scope")
+        gone(unit)
         assert containers.ids() == []
-        assert not (PARENT / "box-c1.scope").exists()
+        assert not (PARENT / unit).exists()
+
+
+def test_a_create_that_is_killed_spares_the_unit_of_another(launcher, driven, runtime, box, containers):
+    well(driven("create", "--bundle", box.path, "c0"))
+    words = ["--root", str(containers.root), "--systemd-cgroup", "create", "--bundle", str(box.path), "c1"]
+    for moment in range(16):
+        process = subprocess.Popen([str(launcher), *words], stderr=subprocess.DEVNULL)
+        time.sleep(moment / 200)
+        process.kill()
+        process.wait()
+        well(driven("delete", "--force", "c1"))
+    assert containers.ids() == ["c0"]
+    assert '"created"' in well(runtime("state", "c0"))
+    well(driven("delete", "--force", "c0"))
 
 
 def test_many_containers_at_once_leave_nothing(launcher, box, containers):
-    """As many as there is patience for; each with a unit of its own."""
+    """Each with a unit of its own."""
     del box.config["linux"]["cgroupsPath"]
     box.config["process"]["args"] = ["true"]
     box.save()
-    names = [f"many{number}" for number in range(60)]
+    names = [f"many{number}" for number in range(200)]
     begin = [str(launcher), "--root", str(containers.root), "--systemd-cgroup", "run", "--bundle", str(box.path)]
-    for at in range(0, len(names), 6):
-        running = [subprocess.Popen([*begin, name], stdin=subprocess.DEVNULL) for name in names[at : at + 6]]
-        assert [process.wait(timeout=120) for process in running] == [0] * 6
+    for at in range(0, len(names), 8):
+        running = [subprocess.Popen([*begin, name], stdin=subprocess.DEVNULL) for name in names[at : at + 8]]
+        assert [process.wait(timeout=120) for process in running] == [0] * 8
     gone(*(f"pyruntime-{name}.scope" for name in names))
     assert containers.ids() == []
     assert list(CGROUPS.glob("system.slice/pyruntime-*")) == []

@@ -23,17 +23,28 @@ def oom_kills(directory: str) -> int:
     Raises:
         KernelError: the file is there and cannot be read.
     """
-    if not directory:
-        return 0
+    return counted(_events(directory)) if directory else 0
+
+
+def is_counted(directory: str) -> bool:
+    """Tell whether the OOM killer's deeds in a cgroup can be known: it is there, so is its count.
+
+    Raises:
+        KernelError: as `oom_kills`.
+    """
+    return bool(_events(directory))
+
+
+def _events(directory: str) -> str:
+    """Return the text of memory.events, "" where there is none."""
     place = f"{directory}/memory.events"
     with doing("read", place):
         try:
-            told = tree.read(place)
+            return tree.read(place)
         except OSError as error:
             if error.errno in _ABSENT:
-                return 0
+                return ""
             raise
-    return counted(told)
 
 
 def counted(events: str) -> int:

@@ -26,12 +26,26 @@ def frozen(directory: str) -> bool:
     Raises:
         KernelError: cgroup.events cannot be read for another reason.
     """
+    return "frozen 1" in _events(directory)
+
+
+def populated(directory: str) -> bool:
+    """Tell whether there are processes in the cgroup, or in one below it.
+
+    Raises:
+        KernelError: cgroup.events cannot be read, but for want of such a cgroup.
+    """
+    return "populated 1" in _events(directory)
+
+
+def _events(directory: str) -> list[str]:
+    """Return the lines of cgroup.events, none where there is no such cgroup."""
     try:
         with errors.doing("read", f"{directory}/cgroup.events"):
-            return "frozen 1" in tree.read(f"{directory}/cgroup.events").splitlines()
+            return tree.read(f"{directory}/cgroup.events").splitlines()
     except errors.KernelError as error:
         if error.number in _GONE:
-            return False
+            return []
         raise
 
 

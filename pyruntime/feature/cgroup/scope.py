@@ -2,8 +2,9 @@
 
 systemd makes a scope for a process that lives, and the container is to be born into the cgroup with
 all its limits. So a process that does nothing holds the place: it is moved into the scope by
-systemd and dies as soon as the child is there, or with the runtime. A scope that nothing is in ends
-by itself, so whenever the runtime is killed, nothing remains but what the state directory knows.
+systemd and dies before the payload runs, or with the runtime. A scope that nothing is in ends by
+itself, so whenever the runtime is killed, nothing remains but what the state directory knows; and
+as long as the place is held, the cgroup can be asked what became of a child that has ended.
 
 The first call goes out early (`begin`); systemd works on it while the runtime prepares the rest.
 """
@@ -27,6 +28,8 @@ _O_PATH = 0o10000000
 _LEAF = _O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC
 _SIGKILL = 9
 _PR_SET_PDEATHSIG = 1
+_FEW = 64  # processes
+_NEVER = -1000  # by the OOM killer
 _EXISTS = "org.freedesktop.systemd1.UnitExists"
 
 
@@ -37,7 +40,10 @@ class Scope:
         descriptor: of the cgroup's directory (O_PATH), for CLONE_INTO_CGROUP; -1 for none.
     """
 
-    __slots__ = ("_bus", "_call", "_ending", "_holder", "_is_full", "_ours", "descriptor", "wanted")
+    __slots__ = (
+        "_bus", "_call", "_ending", "_holder", "_limit", "_ours", "_unsure",
+        "descriptor", "wanted",
+    )  # fmt: skip
 
     def __init__(self, wanted: ScopeStep, ending: int) -> None:
         self.wanted, self._ending = wanted, ending
@@ -45,7 +51,8 @@ class Scope:
         self._bus: Bus | None = None
         self._holder = 0
         self._call = 0
-        self._ours = self._is_full = False
+        self._limit = ""  # of processes, while it is higher
+        self._ours = self._unsure = False
 
     def begin(self) -> None:
         """Ask for the unit, without waiting for it.
@@ -59,7 +66,7 @@ class Scope:
             raise errors.RuntimeFailure(why)
         if self.wanted.name.endswith(".slice"):
             return
-        self._holder = _hold()
+        self._holder = _hold(spared=any(each[0] == "MemoryMax" for each in self.wanted.properties))
         with systemd.telling(f"start the unit {self.wanted.name}"):
             try:
                 self._ask()
@@ -94,7 +101,7 @@ class Scope:
             raise errors.RuntimeFailure("container's cgroup unexpectedly frozen")
 
     def make_room(self) -> None:
-        """Let the child in beside the holder, where the limit is one process.
+        """Let the child and its hooks in beside the holder, where few processes may be.
 
         Raises:
             KernelError: the limit cannot be read or written.
@@ -103,28 +110,29 @@ class Scope:
             return
         with doing("read", f"{self.wanted.directory}/pids.max"):
             try:
-                self._is_full = tree.read("pids.max", self.descriptor).strip() == "1"
+                limit = tree.read("pids.max", self.descriptor).strip()
             except FileNotFoundError:  # nobody counts processes here
                 return
-        if self._is_full:
-            self._admit(b"2")
+        if limit.isdecimal() and int(limit) < _FEW:
+            self._limit = limit
+            self._admit(str(int(limit) + 1))
 
-    def _admit(self, count: bytes) -> None:
+    def _admit(self, count: str) -> None:
         with doing("write", f"{self.wanted.directory}/pids.max"):
-            tree.write("pids.max", count, self.descriptor)
+            tree.write("pids.max", count.encode("ascii"), self.descriptor)
 
     def _fill(self) -> None:
-        """Put the limit back; it may lie below what there is, and in an undo there is nothing."""
-        self._is_full = False
+        """Put the limit back; in an undo the cgroup may be gone."""
+        limit, self._limit = self._limit, ""
         try:
-            self._admit(b"1")
+            self._admit(limit)
         except errors.KernelError as failure:
             if failure.number not in (errno.ENOENT, errno.ENODEV):
                 raise
 
     def let_go(self) -> None:
-        """Let the holder end and close everything: the child is born, or never will be."""
-        if self._is_full:
+        """Let the holder end and close everything: the payload may come; once more does nothing."""
+        if self._limit:
             self._fill()
         if self._holder:
             try:
@@ -143,19 +151,24 @@ class Scope:
         """Have the unit stopped, if it is ours, and remove what is left of its cgroup.
 
         One of that name that was there before is another container's. Until systemd has said that
-        it makes ours, nothing but the holder can be in that, and it ends with it.
+        it makes ours, nothing but the holder can be in that, and it ends with it; a slice has none,
+        so one is stopped of which systemd may yet say so, if nothing is in it.
 
         Raises:
             RuntimeFailure: it does not end.
         """
-        if self._ours:
-            systemd.clear(self.wanted.unit, self.wanted.directory)
+        from pyruntime.feature.cgroup import removal
+
+        wanted = self.wanted
+        if self._ours or (self._unsure and not removal.populated(wanted.directory)):
+            systemd.clear(wanted.unit, wanted.directory)
 
     def _ask(self) -> None:
         self._bus = systemd.reach(self.wanted.manager, self._ending)
         told = systemd.known(self._bus, self.wanted.properties)
         if self._holder:
             told.append(("PIDs", ("au", [self._holder])))
+        self._unsure = not self._holder
         types = "ssa(sv)a(sa(sv))"
         self._call = self._bus.send(
             "StartTransientUnit", types, self.wanted.name, systemd.MODE, told, []
@@ -176,18 +189,28 @@ class Scope:
         """Wait for the job; a unit that has failed before is cleared away for it once."""
         assert self._bus  # noqa: S101 - begun
         try:
-            (job,) = self._bus.answer(self._call)
+            job = self._answer()
         except bus.Refused as refusal:
             if refusal.name != _EXISTS:
                 raise
             systemd.reset(self._bus, self.wanted.name)
             self._hang_up()
             self._ask()
-            (job,) = self._bus.answer(self._call)
+            job = self._answer()
         self._ours = True
-        result = self._bus.result(str(job))
+        result = self._bus.result(job)
         if result != "done":
             raise bus.Refused("", f"its job ended as {result}")
+
+    def _answer(self) -> str:
+        """Return the job that makes the unit."""
+        assert self._bus  # noqa: S101 - begun
+        try:
+            (job,) = self._bus.answer(self._call)
+        except bus.Refused:
+            self._unsure = False
+            raise
+        return str(job)
 
     def _hang_up(self) -> None:
         if self._bus:
@@ -222,10 +245,13 @@ class Scope:
             tree.write(f"{above}/cgroup.subtree_control", words.encode("ascii"))
 
 
-def _hold() -> int:
+def _hold(*, spared: bool) -> int:
     """Make the process that holds the place; return its pid.
 
     It keeps no descriptor, so no lock lives on in it, and ends with the runtime.
+
+    Args:
+        spared: have the OOM killer take the child first, where the caller has the right to say so.
     """
     parent = posix.getpid()
     with doing("make a process for the scope"):
@@ -235,8 +261,17 @@ def _hold() -> int:
         return pid
     try:
         door.call("prctl", _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+        if spared:
+            _be_spared()
         process.close_from(0)
         while posix.getppid() == parent:
             door.call("ppoll", None, 0, None, None, 0)
     finally:
         posix._exit(1)  # noqa: SLF001
+
+
+def _be_spared() -> None:
+    try:
+        process.adjust_oom_score(posix.getpid(), _NEVER)
+    except OSError:  # needs CAP_SYS_RESOURCE
+        return

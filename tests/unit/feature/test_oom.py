@@ -25,6 +25,13 @@ def test_where_there_is_nothing_nothing_was_killed(place):
     assert oom.oom_kills(place) == 0
 
 
+def test_whether_it_counts_is_told_by_the_file(tmp_path):
+    assert not oom.is_counted(str(tmp_path))
+    assert not oom.is_counted("/nosuch/cgroup")
+    (tmp_path / "memory.events").write_text("oom_kill 0\n")
+    assert oom.is_counted(str(tmp_path))
+
+
 def test_a_cgroup_without_the_controller_counts_none(tmp_path):
     assert oom.oom_kills(str(tmp_path)) == 0
 

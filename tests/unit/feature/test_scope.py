@@ -7,7 +7,7 @@ import time
 import pytest
 from fake_systemd import Systemd
 
-from pyruntime.feature.cgroup import systemd
+from pyruntime.feature.cgroup import removal, systemd
 from pyruntime.feature.cgroup.unit import ScopeStep
 
 
@@ -69,3 +69,38 @@ def server_told(server):
     while "StartTransientUnit" not in server.members() and time.monotonic() < limit:
         time.sleep(0.01)
     return [value for name, value in server.arguments("StartTransientUnit")[2] if name == "PIDs"]
+
+
+def test_a_slice_of_which_systemd_has_not_said_whose_it_is_is_stopped_while_it_is_empty(
+    server, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(removal, "remove", lambda _directory: None)  # which is no true cgroup
+    server.mute.add("StartTransientUnit")
+    directory = tmp_path / "a.slice" / "a-box.slice"
+    directory.mkdir(parents=True)
+    for told, left in (("populated 1", ["a-box.slice"]), ("populated 0", [])):
+        (directory / "cgroup.events").write_text(f"{told}\n")
+        interrupted = place("a-box.slice", tmp_path)
+        interrupted.begin()
+        interrupted._ask()
+        server_told(server)
+        server.units["a-box.slice"] = None
+        interrupted.let_go()
+        interrupted.unmake()
+        assert list(server.units) == left
+        server.calls.clear()
+
+
+@pytest.mark.parametrize(("limit", "while_held"), [("1", "2"), ("63", "64"), ("64", "64"), ("max", "max")])
+def test_who_holds_the_place_takes_none_away(server, tmp_path, limit, while_held):
+    made = place("box.scope", tmp_path)
+    directory = tmp_path / "a.slice" / "box.scope"
+    directory.mkdir(parents=True)
+    made.begin()
+    made.descriptor = os.open(directory, os.O_PATH)
+    file = directory / "pids.max"
+    file.write_text(limit)
+    made.make_room()
+    assert file.read_text() == while_held
+    made.let_go()
+    assert file.read_text() == limit
