@@ -28,9 +28,23 @@ def launcher():
 
 
 def cgroups():
-    """Return all cgroups but those in which systemd runs what it likes."""
-    found = {str(path) for path in conftest.CGROUPS.rglob("*") if path.is_dir()}
-    return {path for path in found if ".service" not in path and "/user.slice" not in path}
+    """Return the caller's cgroups, but those in which systemd runs what it likes.
+
+    Both root and a user are tested at once. Root has all that are not a user's; a user has those
+    below its own systemd, where slices stay.
+    """
+    user = os.geteuid()
+    (top,) = conftest.CGROUPS.rglob(f"user@{user}.service") if user else [conftest.CGROUPS]
+    found = {path.relative_to(top).parts for path in top.rglob("*") if path.is_dir()}
+    if user:
+        found = {parts for parts in found if not parts[-1].endswith(".slice")}
+    else:
+        found = {parts for parts in found if parts[0] != "user.slice"}
+    return {str(top.joinpath(*parts)) for parts in found if not any(map(is_service, parts))}
+
+
+def is_service(name):
+    return name.endswith(".service") or name == "init.scope"
 
 
 @pytest.fixture

@@ -4,6 +4,18 @@ import os
 
 import pytest
 
+# Waits for /go, then has one process take memory until it is killed.
+GREEDY = """
+while [ ! -e /go ]; do sleep 0.1; done
+sh -c 'echo 1000 > /proc/self/oom_score_adj; exec tail /dev/zero' > /dev/null
+"""
+
+
+def spared(bundle):
+    """Have the OOM killer take only who asks for it: one that dies holds its memory for a while yet,
+    so another of the container's could be taken, too."""
+    bundle.config["process"]["oomScoreAdj"] = -1000
+
 
 def limited(containers, **limits):
     """Write limits of a running container's cgroup by hand."""

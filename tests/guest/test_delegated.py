@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from conftest import CGROUPS
 from functional.inside import eventually, refused, running, said
+from guest.rows import MIB, ROWS
 
 pytestmark = pytest.mark.delegated
 
-MIB = 1 << 20
 FIRST, COUNT = 100_000, 65_536  # of the user in /etc/subuid and /etc/subgid
 DRIVERS = {"cgroupfs": [], "systemd": ["--systemd-cgroup"]}
 
@@ -62,7 +62,7 @@ def test_the_session_is_what_a_login_gives():
     """What all tests here rest upon."""
     assert os.getuid() == 1000
     assert os.environ["XDG_RUNTIME_DIR"] == "/run/user/1000"
-    assert {"cpu", "memory", "pids"} <= set((own_cgroup() / "cgroup.controllers").read_text().split())
+    assert {"cpu", "cpuset", "io", "memory", "pids"} <= set((own_cgroup() / "cgroup.controllers").read_text().split())
     assert own_cgroup().stat().st_uid == 1000
     told = subprocess.run(["systemctl", "--user", "is-system-running"], capture_output=True, text=True)
     assert told.stdout == "running\n"
@@ -107,6 +107,27 @@ def test_a_life_with_limits_that_are_in_the_files(driven, containers):
     eventually(lambda: json.loads(runtime("state", "c1").stdout)["status"] == "stopped")
     assert runtime("delete", "c1").returncode == 0
     assert not cgroup.exists()
+
+
+@pytest.mark.parametrize(
+    ("resources", "files"),
+    [row for row in ROWS if "hugepageLimits" not in row[0]],
+    ids=lambda row: next(iter(row)),
+)
+def test_a_limit_reads_back_from_the_kernel(driven, containers, resources, files):
+    bundle, runtime = driven
+    bundle.config["linux"]["resources"] = resources
+    done = runtime("create", "--bundle", bundle.save(), "c1")
+    assert (done.returncode, done.stderr) == (0, "")
+    cgroup = Path(containers.state("c1")["cgroup"])
+    assert {file: (cgroup / file).read_text().strip() for file in files} == files
+
+
+def test_a_limit_whose_controller_is_not_delegated_is_refused_by_its_name(driven):
+    bundle, runtime = driven
+    bundle.config["linux"]["resources"] = {"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MIB}]}
+    told = refused(bundle, runtime)
+    assert "linux.resources.hugepageLimits 2MB: controller hugetlb is not available in" in told
 
 
 def test_systemd_of_the_user_keeps_the_scope(rootless, runtime, containers):

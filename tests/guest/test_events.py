@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from functional import inside
-from guest.placing import limited, placed
+from guest.placing import GREEDY, limited, placed, spared
 
 __all__ = ["placed"]  # a fixture
 
@@ -58,9 +58,9 @@ def test_a_throttled_container_says_so(runtime, placed, containers):
 
 
 def test_an_oom_kill_is_told_when_it_happens(launcher, runtime, placed, containers):
-    script = "while [ ! -e /go ]; do sleep 0.1; done; head -c 200m /dev/zero | tail >/dev/null; exec sleep 1000"
     inside.writable(placed)
-    inside.running(placed, runtime, containers, script)
+    spared(placed)
+    inside.running(placed, runtime, containers, f"{GREEDY}exec sleep 1000")
     limited(containers, memory_max="33554432", memory_swap_max="0")
     stream = events(launcher, containers, "--interval", "100h")
     inside.eventually(lambda: watches(stream.pid))
